@@ -1,0 +1,11 @@
+"""hscbox: Hyper Suprime-Cam frames from raw to calibrated exposure and source catalogue."""
+
+from __future__ import annotations
+
+from ._environment import pin
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"
+
+pin()

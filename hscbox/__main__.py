@@ -1,0 +1,5 @@
+"""``python -m hscbox``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Astrometric and photometric calibration against a reference catalogue."""

@@ -1,0 +1,238 @@
+"""Astrometric solution: match to reference objects, fit, tighten, repeat."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import lsst.pex.config as pex_config
+import numpy as np
+import numpy.typing as npt
+
+from ..catalog.source_catalog import SourceCatalog
+from ..errors import AstrometryError
+from ..image.wcs import SkyWcs
+from ..task_metadata import timed, timed_as, timed_method
+from .fit_wcs import FitTanSipWcsConfig, WcsFit, fit_with_rejection, gnomonic
+from .matcher import Match, MatchOptimisticBConfig, match_optimistic
+from .ref_objects import ReferenceRegion
+
+__all__ = ["AstrometryConfig", "AstrometrySolution", "AstrometryTask", "SourceMatcher"]
+
+FloatArray = npt.NDArray[np.float64]
+
+# Beyond photon noise, positions have errors of this order: atmosphere and centroid systematics (Bosch et al.
+# 2018). Without it a handful of bright stars would carry the whole fit.
+_FLOOR_ARCSEC = 0.010
+# Reference catalogues of 2017 state no position errors; this is the median of PS1 at r < 21.
+_DEFAULT_REFERENCE_ERROR_ARCSEC = 0.020
+_PIXEL_ARCSEC = 0.168
+
+
+class AstrometryConfig(pex_config.Config):  # type: ignore[misc]
+    """Parameters of the match-and-fit loop."""
+
+    matcher = pex_config.ConfigField("Pattern matcher.", MatchOptimisticBConfig)
+    wcsFitter = pex_config.ConfigField("Fit of the TAN-SIP WCS.", FitTanSipWcsConfig)
+    maxIter = pex_config.RangeField("Rounds of matching and fitting.", int, default=3, min=1)
+    matchDistanceSigma = pex_config.RangeField(
+        "The next match radius is the mean distance plus this many standard deviations.", float, default=2.0, min=0
+    )
+    minMatchDistanceArcSec = pex_config.RangeField(
+        "Stop when the match radius falls below this (arcsec).", float, default=0.001, min=0
+    )
+
+
+@dataclass(frozen=True)
+class AstrometrySolution:
+    """A fitted WCS and the pairs behind it.
+
+    Attributes
+    ----------
+    fit
+        The solution; its distances belong to the pairs.
+    match
+        Indices into the source catalogue and the reference catalogue.
+    scatter_mean, scatter_std
+        Mean and standard deviation of the on-sky distances, arcsec.
+    """
+
+    fit: WcsFit
+    match: Match
+    scatter_mean: float
+    scatter_std: float
+
+
+class SourceMatcher:
+    """Choose usable sources and match them to a reference region."""
+
+    def __init__(self, config: MatchOptimisticBConfig, name: str) -> None:
+        self.config = config
+        self.name = name
+        self.log = logging.getLogger(name)
+
+    @timed_as("matchObjectsToSources")
+    def match_sources(
+        self, sources: SourceCatalog, region: ReferenceRegion, wcs: SkyWcs, radius_arcsec: float
+    ) -> Match:
+        """Match `sources` to `region`; pairs with flagged sources are left out.
+
+        Raises
+        ------
+        AstrometryError
+            No usable sources or no matches.
+        """
+        self.log.info("filterStars purged 0 reference stars, leaving %d stars", len(region.catalog))
+        usable = np.flatnonzero(self._usable(sources))
+        self.log.info("Purged %d unusable sources, leaving %d usable sources", len(sources) - len(usable), len(usable))
+        if not len(usable):
+            raise AstrometryError(
+                f"None of {len(sources)} sources is usable for matching "
+                f"(isolated, unflagged, S/N of {self.config.sourceFluxType}Flux > {self.config.minSnr:g})",
+                remedy="Lower calibrate.astrometry.matcher.minSnr, or check the raw frame",
+            )
+        source_plane, reference_plane, scale = _tangent_planes(sources, usable, region, wcs)
+        match = match_optimistic(
+            source_plane,
+            sources[self._flux][usable],
+            reference_plane,
+            region.catalog[region.flux_field],
+            radius=radius_arcsec / scale,
+            config=self.config,
+        )
+        flagged = np.zeros(len(usable), dtype=bool)
+        for name in ("flag_edge", "flag_interpolatedCenter", "flag_saturated"):
+            flagged |= sources[f"base_PixelFlags_{name}"][usable]
+        keep = ~flagged[match.source]
+        matched = Match(usable[match.source[keep]], match.reference[keep])
+        self.log.info("Matched %d sources", len(matched))
+        if not len(matched):
+            raise AstrometryError(
+                f"Unable to match {len(usable)} sources to {len(region.catalog)} reference objects",
+                remedy="Check pointing (RA2000, DEC2000, INST-PA) and the reference catalogue, "
+                "or raise calibrate.astrometry.matcher.maxOffsetPix",
+            )
+        wanted = min(
+            self.config.minMatchedPairs,
+            int(self.config.minFracMatchedPairs * min(len(usable), len(region.catalog))),
+        )
+        if len(matched) < wanted:
+            self.log.warning("Number of matches is smaller than request: %d of %d", len(matched), wanted)
+        return matched
+
+    @property
+    def _flux(self) -> str:
+        return f"slot_{self.config.sourceFluxType}Flux_flux"
+
+    def _usable(self, sources: SourceCatalog) -> npt.NDArray[np.bool_]:
+        flux = sources[self._flux]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            bright = flux / sources[f"{self._flux}Sigma"] > self.config.minSnr
+        usable: npt.NDArray[np.bool_] = (
+            bright
+            & (sources["parent"] == 0)
+            & np.isfinite(sources["slot_Centroid_x"])
+            & np.isfinite(sources["slot_Centroid_y"])
+            & ~sources["slot_Centroid_flag"]
+            & ~sources[f"slot_{self.config.sourceFluxType}Flux_flag"]
+        )
+        return usable
+
+
+def _tangent_planes(
+    sources: SourceCatalog, usable: npt.NDArray[np.int64], region: ReferenceRegion, wcs: SkyWcs
+) -> tuple[FloatArray, FloatArray, float]:
+    """Return source and reference positions on one undistorted plane (pixels) and its scale (arcsec/pixel)."""
+    ra, dec = wcs.pixel_to_sky(sources["slot_Centroid_x"][usable], sources["slot_Centroid_y"][usable])
+    planes = [
+        np.stack(gnomonic(a, d, region.ra, region.dec), axis=1) * 3600 / _PIXEL_ARCSEC
+        for a, d in ((ra, dec), region.sky)
+    ]
+    return planes[0], planes[1], _PIXEL_ARCSEC
+
+
+class AstrometryTask:
+    """Match and fit until the match radius is tight."""
+
+    def __init__(self, config: AstrometryConfig, name: str) -> None:
+        self.config = config
+        self.name = name
+        self.log = logging.getLogger(name)
+        self.matcher = SourceMatcher(config.matcher, f"{name}.matcher")
+
+    @timed_method
+    def run(self, sources: SourceCatalog, region: ReferenceRegion, wcs: SkyWcs) -> AstrometrySolution:
+        """Return the solution that starts from `wcs`; nothing is modified.
+
+        Raises
+        ------
+        AstrometryError
+            The first round cannot match or fit, or the solution fails its gate.
+        """
+        radius = self.config.matcher.maxMatchDistArcSec
+        solution: AstrometrySolution | None = None
+        rounds = 0
+        for _ in range(self.config.maxIter):
+            try:
+                solution = self._match_and_fit(sources, region, wcs, radius)
+            except AstrometryError:
+                if solution is None:
+                    raise
+                break
+            rounds += 1
+            wcs = solution.fit.wcs
+            radius = min(
+                solution.scatter_mean + self.config.matchDistanceSigma * solution.scatter_std,
+                self.config.matcher.maxMatchDistArcSec,
+            )
+            if radius < self.config.minMatchDistanceArcSec:
+                break
+        assert solution is not None
+        self._gate(solution)
+        self.log.info(
+            "Matched and fit WCS in %d iterations; found %d matches with scatter = %.3f +- %.3f arcsec",
+            rounds,
+            len(solution.match),
+            solution.scatter_mean,
+            solution.scatter_std,
+        )
+        return solution
+
+    def _match_and_fit(
+        self, sources: SourceCatalog, region: ReferenceRegion, wcs: SkyWcs, radius: float
+    ) -> AstrometrySolution:
+        match = self.matcher.match_sources(sources, region, wcs, radius)
+        ra, dec = region.sky
+        with timed(f"{self.name}.wcsFitter", "fitWcs"):
+            fit = fit_with_rejection(
+                sources["slot_Centroid_x"][match.source],
+                sources["slot_Centroid_y"][match.source],
+                ra[match.reference],
+                dec[match.reference],
+                1 / _position_error(sources, region, match),
+                self.config.wcsFitter,
+            )
+        return AstrometrySolution(fit, match, float(np.mean(fit.distance)), float(np.std(fit.distance)))
+
+    def _gate(self, solution: AstrometrySolution) -> None:
+        scatter = float(np.median(solution.fit.distance))
+        limit = self.config.wcsFitter.maxScatterArcsec
+        if not 0 < scatter <= limit:
+            raise AstrometryError(
+                f"Median distance of {len(solution.match)} matches is {scatter:.3f} arcsec, "
+                f"allowed is more than 0 and at most {limit:g}",
+                remedy="Check that the reference catalogue belongs to this field",
+                scatter=scatter,
+            )
+
+
+def _position_error(sources: SourceCatalog, region: ReferenceRegion, match: Match) -> FloatArray:
+    """Return the expected error per axis of each pair, arcsec: source, reference and floor in quadrature."""
+    source = np.hypot(sources["slot_Centroid_xSigma"], sources["slot_Centroid_ySigma"])[match.source] / np.sqrt(2)
+    source_error = np.nan_to_num(source.astype(np.float64)) * _PIXEL_ARCSEC
+    reference = np.full(len(match), _DEFAULT_REFERENCE_ERROR_ARCSEC)
+    if "coord_ra_err" in region.catalog.schema.names():
+        stated = np.rad2deg(region.catalog["coord_ra_err"][match.reference].astype(np.float64)) * 3600
+        reference = np.where(np.isfinite(stated) & (stated > 0), stated, reference)
+    error: FloatArray = np.sqrt(source_error**2 + reference**2 + _FLOOR_ARCSEC**2)
+    return error

@@ -1,0 +1,188 @@
+"""Fit a TAN-SIP world coordinate system to matched positions.
+
+Method: linear least squares of a polynomial from pixels to intermediate world coordinates about a fixed sky
+position; its linear part is the CD matrix, the constant part moves the reference pixel, and the rest, brought
+back through the inverse CD matrix, are the SIP coefficients (Shupe et al. 2005, ASP Conf. 347, 491).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import lsst.pex.config as pex_config
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import AstrometryError
+from ..image.wcs import SkyWcs
+
+__all__ = ["FitTanSipWcsConfig", "WcsFit", "fit_tan_sip", "fit_with_rejection", "gnomonic"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class FitTanSipWcsConfig(pex_config.Config):  # type: ignore[misc]
+    """Parameters of the TAN-SIP fit."""
+
+    order = pex_config.RangeField("Order of the SIP polynomials.", int, default=3, min=1, max=7)
+    numIter = pex_config.RangeField("Rounds that move the reference pixel to the fitted one.", int, default=3, min=1)
+    numRejIter = pex_config.RangeField("Rounds of rejection before the final fit.", int, default=3, min=0)
+    rejSigma = pex_config.RangeField("Residuals beyond this many sigma are rejected.", float, default=3.0, min=0)
+    maxScatterArcsec = pex_config.RangeField(
+        "Largest median distance of matched pairs after the fit (arcsec).", float, default=1.0, min=0
+    )
+
+
+@dataclass(frozen=True)
+class WcsFit:
+    """A fitted WCS.
+
+    Attributes
+    ----------
+    wcs
+        The solution.
+    used
+        Which pairs survived the rejection (n,).
+    distance
+        On-sky separation of all pairs under the solution (n,), arcsec.
+    """
+
+    wcs: SkyWcs
+    used: npt.NDArray[np.bool_]
+    distance: FloatArray
+
+
+def gnomonic(ra: FloatArray, dec: FloatArray, ra0: float, dec0: float) -> tuple[FloatArray, FloatArray]:
+    """Project the sky (degrees) onto the plane tangent at (ra0, dec0); Calabretta & Greisen (2002).
+
+    Returns xi (east) and eta (north) in degrees.
+    """
+    delta = np.deg2rad(ra - ra0)
+    sin_dec, cos_dec = np.sin(np.deg2rad(dec)), np.cos(np.deg2rad(dec))
+    sin0, cos0 = np.sin(np.deg2rad(dec0)), np.cos(np.deg2rad(dec0))
+    cosine = sin_dec * sin0 + cos_dec * cos0 * np.cos(delta)
+    xi = cos_dec * np.sin(delta) / cosine
+    eta = (sin_dec * cos0 - cos_dec * sin0 * np.cos(delta)) / cosine
+    return np.rad2deg(xi), np.rad2deg(eta)
+
+
+def fit_tan_sip(
+    x: FloatArray,
+    y: FloatArray,
+    ra: FloatArray,
+    dec: FloatArray,
+    weight: FloatArray,
+    *,
+    order: int,
+    iterations: int,
+) -> SkyWcs:
+    """Fit a TAN-SIP WCS of the given order by weighted least squares.
+
+    Parameters
+    ----------
+    x, y
+        Pixel positions (n,), 0-based.
+    ra, dec
+        Sky positions (n,), degrees.
+    weight
+        Inverse standard errors of the positions (n,), any common unit.
+    order
+        Total degree of the polynomials.
+    iterations
+        The reference pixel is moved to where the polynomial reaches the reference sky position this many times.
+    """
+    ra0, dec0 = _mean_position(ra, dec)
+    xi, eta = gnomonic(ra, dec, ra0, dec0)
+    powers = [(i, j) for i in range(order + 1) for j in range(order + 1 - i)]
+    centre = np.array([np.mean(x), np.mean(y)])
+    scale = max(float(np.ptp(x)), float(np.ptp(y)), 1.0) / 2
+    coefficients: dict[tuple[int, int], FloatArray] = {}
+    for _ in range(iterations):
+        u, v = (x - centre[0]) / scale, (y - centre[1]) / scale
+        design = np.stack([u**i * v**j for i, j in powers], axis=1)
+        solution, *_ = np.linalg.lstsq(
+            design * weight[:, None], np.stack([xi, eta], axis=1) * weight[:, None], rcond=None
+        )
+        coefficients = {power: solution[k] / scale ** sum(power) for k, power in enumerate(powers)}
+        cd = np.stack([coefficients[1, 0], coefficients[0, 1]], axis=1)
+        # Where the polynomial is zero lies the new reference pixel; the next round makes its constant vanish.
+        centre = centre - np.linalg.solve(cd, coefficients[0, 0])
+    return _to_sip(centre, ra0, dec0, coefficients, order)
+
+
+def _to_sip(
+    centre: FloatArray, ra0: float, dec0: float, coefficients: dict[tuple[int, int], FloatArray], order: int
+) -> SkyWcs:
+    cd = np.stack([coefficients[1, 0], coefficients[0, 1]], axis=1)
+    a, b = np.zeros((order + 1, order + 1)), np.zeros((order + 1, order + 1))
+    inverse = np.linalg.inv(cd)
+    for (i, j), value in coefficients.items():
+        if i + j >= 2:
+            a[i, j], b[i, j] = inverse @ value
+    return SkyWcs(crpix=(float(centre[0]), float(centre[1])), crval=(ra0, dec0), cd=cd, a=a, b=b)
+
+
+def _mean_position(ra: FloatArray, dec: FloatArray) -> tuple[float, float]:
+    """Average directions as vectors, so that fields across RA 0 are right."""
+    cos_dec = np.cos(np.deg2rad(dec))
+    vector = np.array(
+        [
+            np.mean(cos_dec * np.cos(np.deg2rad(ra))),
+            np.mean(cos_dec * np.sin(np.deg2rad(ra))),
+            np.mean(np.sin(np.deg2rad(dec))),
+        ]
+    )
+    return (
+        float(np.rad2deg(np.arctan2(vector[1], vector[0])) % 360),
+        float(np.rad2deg(np.arctan2(vector[2], np.hypot(vector[0], vector[1])))),
+    )
+
+
+def fit_with_rejection(
+    x: FloatArray,
+    y: FloatArray,
+    ra: FloatArray,
+    dec: FloatArray,
+    weight: FloatArray,
+    config: FitTanSipWcsConfig,
+) -> WcsFit:
+    """Fit, reject pairs whose weighted residual is an outlier in either axis, and fit again.
+
+    Parameters as in `fit_tan_sip`.
+
+    Raises
+    ------
+    AstrometryError
+        Too few pairs for the number of coefficients, or the pairs stay too far apart.
+    """
+    n_terms = (config.order + 1) * (config.order + 2) // 2
+    used = np.ones(len(x), dtype=bool)
+    for round_ in range(config.numRejIter + 1):
+        if used.sum() < n_terms + 3:
+            raise AstrometryError(
+                f"Astrometric fit of order {config.order} has {int(used.sum())} matches, "
+                f"at least {n_terms + 3} are needed",
+                remedy="Check the reference catalogue, or lower calibrate.astrometry.wcsFitter.order",
+                matches=int(used.sum()),
+                needed=n_terms + 3,
+            )
+        wcs = fit_tan_sip(
+            x[used], y[used], ra[used], dec[used], weight[used], order=config.order, iterations=config.numIter
+        )
+        if round_ == config.numRejIter:
+            break
+        fit_x, fit_y = wcs.sky_to_pixel(ra, dec)
+        dx, dy = (fit_x - x) * weight, (fit_y - y) * weight
+        good = (np.abs(dx) <= config.rejSigma * np.std(dx[used])) & (np.abs(dy) <= config.rejSigma * np.std(dy[used]))
+        used &= good
+    distance = _separation(*wcs.pixel_to_sky(x, y), ra, dec)
+    return WcsFit(wcs, used, distance)
+
+
+def _separation(ra1: FloatArray, dec1: FloatArray, ra2: FloatArray, dec2: FloatArray) -> FloatArray:
+    """Return the separation on the sky in arcsec, by the haversine formula (exact for small angles)."""
+    half_dec = np.sin(np.deg2rad(dec2 - dec1) / 2)
+    half_ra = np.sin(np.deg2rad(ra2 - ra1) / 2)
+    square = half_dec**2 + np.cos(np.deg2rad(dec1)) * np.cos(np.deg2rad(dec2)) * half_ra**2
+    result: FloatArray = np.rad2deg(2 * np.arcsin(np.sqrt(square))) * 3600
+    return result

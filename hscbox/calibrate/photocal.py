@@ -1,0 +1,217 @@
+"""Photometric zero point from matched stars.
+
+Method: differences between colour-corrected reference magnitudes and instrumental magnitudes, clipped about the
+mode of their histogram, then about the median, and averaged with inverse variances (Lupton's SDSS scheme, as
+described in Bosch et al. 2018, PASJ 70, S5).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import lsst.pex.config as pex_config
+import numpy as np
+import numpy.typing as npt
+
+from ..camera.colorterms import ColorTerm
+from ..errors import PhotometryError
+
+__all__ = ["PhotoCalConfig", "ZeroPoint", "colour_corrected_magnitude", "select_matches", "zero_point"]
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+_AB_ZERO_JY = 3631.0
+_HISTOGRAM_BINS = 20
+_IQR_TO_SIGMA = 0.741301109252802
+# Half the full width at half maximum of a histogram of Gaussian scatter, in units of its sigma.
+_QUARTILES_TO_SIGMA = 2.3
+
+
+class PhotoCalConfig(pex_config.Config):  # type: ignore[misc]
+    """Parameters of the zero point."""
+
+    fluxField = pex_config.Field("Flux that the zero point refers to.", str, default="slot_CalibFlux_flux")
+    badFlags = pex_config.ListField(
+        "Sources with any of these flags are not used.",
+        str,
+        default=["base_PixelFlags_flag_edge", "base_PixelFlags_flag_interpolated", "base_PixelFlags_flag_saturated"],
+    )
+    doSelectUnresolved = pex_config.Field("Use point sources only?", bool, default=True)
+    magLimit = pex_config.Field("Fainter references are not used (AB magnitude).", float, default=22.0)
+    applyColorTerms = pex_config.Field("Convert reference magnitudes to the HSC band?", bool, default=True)
+    photoCatName = pex_config.Field(
+        "Reference catalogue whose colour terms apply.", str, default="ps1_pv3_3pi_20170110"
+    )
+    nIter = pex_config.RangeField("Most rounds of clipping.", int, default=20, min=1)
+    nSigma = pex_config.RangeField("Clip beyond this many sigma.", float, default=3.0, min=0)
+    sigmaMax = pex_config.RangeField("Largest sigma used for clipping (mag).", float, default=0.25, min=0)
+    useMedian = pex_config.Field("Clip about the median rather than the mean?", bool, default=True)
+    magErrFloor = pex_config.RangeField(
+        "Added in quadrature to each star's error (mag); larger weights stars more evenly.", float, default=0.0, min=0
+    )
+    minStars = pex_config.RangeField("Fewest stars for a zero point.", int, default=3, min=1)
+    maxScatter = pex_config.RangeField("Largest scatter of the stars (mag).", float, default=0.3, min=0)
+
+
+@dataclass(frozen=True)
+class ZeroPoint:
+    """A photometric zero point.
+
+    Attributes
+    ----------
+    value, error
+        AB magnitude of one ADU and its standard error (mag).
+    n_good
+        Number of stars kept.
+    scatter
+        Standard deviation of the stars kept (mag).
+    kept
+        Which of the given stars were kept (n,).
+    """
+
+    value: float
+    error: float
+    n_good: int
+    scatter: float
+    kept: BoolArray
+
+
+def colour_corrected_magnitude(
+    primary_flux: FloatArray, secondary_flux: FloatArray, term: ColorTerm | None
+) -> FloatArray:
+    """Return AB magnitudes in the camera's band from reference fluxes in Jy.
+
+    m = p + c0 + c1 (p - s) + c2 (p - s)^2 with p, s the magnitudes in the primary and secondary bands; p alone
+    without a colour term.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        primary: FloatArray = -2.5 * np.log10(primary_flux / _AB_ZERO_JY)
+        if term is None:
+            return primary
+        colour = primary + 2.5 * np.log10(secondary_flux / _AB_ZERO_JY)
+    corrected: FloatArray = primary + term.c0 + term.c1 * colour + term.c2 * colour**2
+    return corrected
+
+
+def select_matches(
+    bad: BoolArray, extended: FloatArray, magnitude: FloatArray, flux: FloatArray, config: PhotoCalConfig
+) -> BoolArray:
+    """Choose the matches that serve the zero point.
+
+    Parameters
+    ----------
+    bad
+        True where any of the bad flags is set (n,).
+    extended
+        Extendedness of the sources (n,); 0 for stars, nan where unknown.
+    magnitude
+        Colour-corrected reference magnitude (n,).
+    flux
+        Instrumental flux (n,), ADU.
+
+    Raises
+    ------
+    PhotometryError
+        Nothing is left; the message says after which cut.
+    """
+    if not len(bad):
+        raise PhotometryError("No reference star was matched", remedy="Check the reference catalogue")
+    keep = ~bad & (flux > 0)
+    if not keep.any():
+        raise PhotometryError(f"All {len(bad)} matches have bad flags ({', '.join(config.badFlags)})")
+    if config.doSelectUnresolved:
+        with np.errstate(invalid="ignore"):
+            keep &= extended < 0.5
+        if not keep.any():
+            raise PhotometryError(f"None of {len(bad)} matches is an unflagged point source")
+    with np.errstate(invalid="ignore"):
+        keep &= magnitude < config.magLimit
+    if not keep.any():
+        raise PhotometryError(
+            f"No matched star is brighter than magnitude {config.magLimit:g}",
+            remedy="Raise calibrate.photoCal.magLimit",
+        )
+    return keep
+
+
+def zero_point(
+    reference_magnitude: FloatArray,
+    flux: FloatArray,
+    flux_error: FloatArray,
+    config: PhotoCalConfig,
+    log: logging.Logger,
+) -> ZeroPoint:
+    """Average the clipped differences between reference and instrumental magnitudes.
+
+    Parameters
+    ----------
+    reference_magnitude
+        AB magnitudes in the camera's band (n,).
+    flux, flux_error
+        Instrumental fluxes and errors (n,), ADU.
+
+    Raises
+    ------
+    PhotometryError
+        Too few stars remain, or their scatter is outside of its bounds.
+    """
+    difference = reference_magnitude + 2.5 * np.log10(flux)
+    error = np.hypot(2.5 / np.log(10) * flux_error / flux, config.magErrFloor)
+    kept = _clip(difference, config)
+    n_good = int(kept.sum())
+    if n_good < config.minStars:
+        raise PhotometryError(
+            f"{n_good} stars are left for the zero point, at least {config.minStars} are needed",
+            remedy="Check the reference catalogue and calibrate.photoCal.magLimit",
+            stars=n_good,
+        )
+    scatter = float(np.std(difference[kept], ddof=1)) if n_good > 1 else 0.0
+    if not 0 < scatter <= config.maxScatter:
+        raise PhotometryError(
+            f"The zero point of {n_good} stars scatters by {scatter:.3f} mag, "
+            f"allowed is more than 0 and at most {config.maxScatter:g}",
+            remedy="Check that the reference catalogue belongs to this field",
+            scatter=scatter,
+        )
+    weight = 1 / error[kept] ** 2
+    value = float(np.sum(weight * difference[kept]) / np.sum(weight))
+    result = ZeroPoint(value, float(1 / np.sqrt(np.sum(weight))), n_good, scatter, kept)
+    log.info("Magnitude zero point: %f +/- %f from %d stars", result.value, result.error, result.n_good)
+    return result
+
+
+def _clip(difference: FloatArray, config: PhotoCalConfig) -> BoolArray:
+    centre, sigma = _mode_and_width(difference)
+    kept = np.abs(difference - centre) < config.nSigma * min(sigma, config.sigmaMax)
+    for _ in range(config.nIter):
+        if not kept.any():
+            break
+        good = difference[kept]
+        centre = float(np.median(good) if config.useMedian else np.mean(good))
+        lower, upper = np.quantile(good, [0.25, 0.75])
+        sigma = _IQR_TO_SIGMA * float(upper - lower)
+        again = np.abs(difference - centre) < config.nSigma * min(sigma, config.sigmaMax)
+        if again.sum() == kept.sum():
+            break
+        kept = again
+    return kept
+
+
+def _mode_and_width(values: FloatArray) -> tuple[float, float]:
+    """Return the histogram's mode and a width, or median and quartiles if the highest bins lie apart."""
+    lower, upper = np.quantile(values, [0.25, 0.75])
+    fallback = float(np.median(values)), float(upper - lower) / _QUARTILES_TO_SIGMA
+    counts, edges = np.histogram(values, bins=_HISTOGRAM_BINS)
+    highest = np.flatnonzero(counts == counts.max())
+    if np.any(np.diff(highest) > 1):
+        return fallback
+    centre = float(edges[highest[0]] + edges[highest[-1] + 1]) / 2
+    above = np.flatnonzero(counts >= counts.max() / 2)
+    left, right = highest[0], highest[-1]
+    while left - 1 in above:
+        left -= 1
+    while right + 1 in above:
+        right += 1
+    return centre, float(edges[right + 1] - edges[left]) / _QUARTILES_TO_SIGMA

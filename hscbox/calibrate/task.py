@@ -1,0 +1,261 @@
+"""Calibrate an exposure: deep detection, deblending, measurement, astrometry, zero point."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import lsst.pex.config as pex_config
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ..camera.colorterms import color_term
+from ..catalog.matches import MatchList, match_metadata
+from ..catalog.reference import ShardReader
+from ..catalog.schema import Field, Schema
+from ..catalog.source_catalog import SourceCatalog, make_minimal_schema
+from ..detect.deblend import SourceDeblendConfig, SourceDeblendTask
+from ..detect.detection import SourceDetectionConfig, SourceDetectionTask, make_source_catalog
+from ..errors import AstrometryError, NoSourcesError
+from ..image.background import BackgroundModel
+from ..image.exposure import Exposure
+from ..image.photo_calib import PhotoCalib
+from ..image.wcs import SkyWcs
+from ..measure.apply_apcorr import ApplyApCorrConfig, ApplyApCorrTask
+from ..measure.catalog_calculation import CatalogCalculationConfig, CatalogCalculationTask
+from ..measure.task import SingleFrameMeasurementConfig, SingleFrameMeasurementTask
+from ..task_metadata import record, timed, timed_method
+from .astrometry import AstrometryConfig, AstrometrySolution, AstrometryTask, SourceMatcher
+from .photocal import PhotoCalConfig, ZeroPoint, colour_corrected_magnitude, select_matches, zero_point
+from .ref_objects import LoadReferenceObjectsConfig, ReferenceRegion, RefObjLoader, ShardReader
+
+__all__ = ["CalibrateConfig", "CalibrateResult", "CalibrateTask"]
+
+_COPIED_FLAGS = ("calib_psfCandidate", "calib_psfUsed", "calib_psfReserved")
+
+
+class CalibrateConfig(pex_config.Config):  # type: ignore[misc]
+    """Steps from the characterized exposure to the calibrated one."""
+
+    detection = pex_config.ConfigField("Detection of all sources.", SourceDetectionConfig)
+    deblend = pex_config.ConfigField("Deblending.", SourceDeblendConfig)
+    measurement = pex_config.ConfigField("Measurement.", SingleFrameMeasurementConfig)
+    applyApCorr = pex_config.ConfigField("Application of aperture corrections.", ApplyApCorrConfig)
+    catalogCalculation = pex_config.ConfigField("Quantities from measured columns.", CatalogCalculationConfig)
+    astromRefObjLoader = pex_config.ConfigField("References for astrometry.", LoadReferenceObjectsConfig)
+    photoRefObjLoader = pex_config.ConfigField("References for photometry.", LoadReferenceObjectsConfig)
+    astrometry = pex_config.ConfigField("Astrometric solution.", AstrometryConfig)
+    photoCal = pex_config.ConfigField("Photometric zero point.", PhotoCalConfig)
+    matchRadiusPix = pex_config.RangeField(
+        "Radius within which flags are copied from the bright-source catalogue (pixel).", float, default=3.0, min=0
+    )
+
+
+@dataclass(frozen=True)
+class CalibrateResult:
+    """What `CalibrateTask.run` returns.
+
+    Attributes
+    ----------
+    exposure
+        The exposure with its final background subtraction, WCS and zero point.
+    sources
+        The source catalogue.
+    background
+        The background that the deep detection subtracted, or None.
+    astrometry
+        The solution behind the WCS.
+    references
+        The reference region that it was matched to.
+    matches
+        The astrometric matches as they are written.
+    zero_point
+        The photometric zero point.
+    """
+
+    exposure: Exposure
+    sources: SourceCatalog
+    background: BackgroundModel | None
+    astrometry: AstrometrySolution
+    references: ReferenceRegion
+    matches: MatchList
+    zero_point: ZeroPoint
+
+
+class CalibrateTask:
+    """Run the calibration of one exposure.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    name
+        Dotted task name, for log and metadata.
+    read_shard, depth
+        Access to the reference catalogue, see `RefObjLoader`.
+    """
+
+    def __init__(self, config: CalibrateConfig, name: str, read_shard: ShardReader, depth: int) -> None:
+        self.config = config
+        self.name = name
+        self.log = logging.getLogger(name)
+        schema = make_minimal_schema()
+        schema.add(Field("calib_detected", "Flag", "Source was detected as an icSource"))
+        for flag, doc in zip(
+            _COPIED_FLAGS,
+            (
+                "Flag set if the source was a candidate for PSF determination, as determined by the star selector",
+                "Flag set if the source was actually used for PSF determination, as determined by the PSF determiner",
+                "Flag set if the source was selected as a PSF candidate, but was reserved from the PSF fitting",
+            ),
+            strict=True,
+        ):
+            schema.add(Field(flag, "Flag", doc))
+        self.detection = SourceDetectionTask(config.detection, f"{name}.detection")
+        self.deblend = SourceDeblendTask(config.deblend, f"{name}.deblend", schema)
+        self.measurement = SingleFrameMeasurementTask(config.measurement, f"{name}.measurement", schema)
+        self.apply_ap_corr = ApplyApCorrTask(config.applyApCorr, f"{name}.applyApCorr", schema)
+        self.catalog_calculation = CatalogCalculationTask(
+            config.catalogCalculation, f"{name}.catalogCalculation", schema
+        )
+        self.astrom_loader = RefObjLoader(config.astromRefObjLoader, f"{name}.astromRefObjLoader", read_shard, depth)
+        self.photo_loader = RefObjLoader(config.photoRefObjLoader, f"{name}.photoRefObjLoader", read_shard, depth)
+        self.astrometry = AstrometryTask(config.astrometry, f"{name}.astrometry")
+        self.photo_matcher = SourceMatcher(config.astrometry.matcher, f"{name}.photoCal.matcher")
+        for flag, doc in (
+            ("calib_astrometryUsed", "set if source was used in astrometric calibration"),
+            ("calib_photometryUsed", "set if source was used in photometric calibration"),
+            ("calib_photometryCandidate", "set if source was a candidate for use in calibration"),
+            ("calib_photometryReserved", "set if source was reserved, so not used in calibration"),
+        ):
+            schema.add(Field(flag, "Flag", doc))
+        self.schema: Schema = schema
+
+    @timed_method
+    def run(self, exposure: Exposure, exposure_id: int, ic_sources: SourceCatalog) -> CalibrateResult:
+        """Calibrate `exposure`, which must carry a WCS, PSF and aperture corrections; it is not modified.
+
+        Raises
+        ------
+        DataError
+            One of its subclasses, if nothing is detected or a fit fails or misses its gate.
+        """
+        exposure = exposure.copy()
+        sources, background = self._measure(exposure, exposure_id)
+        self._copy_flags(ic_sources, sources)
+        astrometry, references = self._solve(exposure, sources)
+        exposure.wcs = astrometry.fit.wcs
+        _set_coordinates(sources, exposure.wcs)
+        matches = _match_list(sources, references, astrometry)
+        point = self._zero_point(exposure, sources)
+        exposure.photo_calib = PhotoCalib.from_zero_point(point.value, point.error)
+        self.log.info("Photometric zero-point: %f", point.value)
+        self._write_metadata(exposure, point)
+        return CalibrateResult(exposure, sources, background, astrometry, references, matches, point)
+
+    def _measure(self, exposure: Exposure, exposure_id: int) -> tuple[SourceCatalog, BackgroundModel | None]:
+        """Detect, deblend and measure; the detection's background and masks go into `exposure`."""
+        detection = self.detection.run(exposure)
+        if not detection.footprints:
+            raise NoSourcesError(
+                f"No source above {self.config.detection.thresholdValue:g} sigma",
+                remedy="Look at the flattened thumbnail, or lower calibrate.detection.thresholdValue",
+            )
+        sources = make_source_catalog(detection.footprints, self.schema, exposure_id)
+        sources = self.deblend.run(exposure, sources)
+        self.measurement.run(sources, exposure, exposure_id)
+        self.apply_ap_corr.run(sources, exposure.ap_corr)
+        self.catalog_calculation.run(sources)
+        return sources, detection.background
+
+    def _copy_flags(self, ic_sources: SourceCatalog, sources: SourceCatalog) -> None:
+        """Copy the PSF flags of the bright sources to the closest childless sources."""
+        childless = np.flatnonzero((sources["deblend_nChild"] == 0) & np.isfinite(sources["slot_Centroid_x"]))
+        tree = cKDTree(np.stack([sources["slot_Centroid_x"][childless], sources["slot_Centroid_y"][childless]], axis=1))
+        finite = np.flatnonzero(np.isfinite(ic_sources["slot_Centroid_x"]))
+        positions = np.stack([ic_sources["slot_Centroid_x"][finite], ic_sources["slot_Centroid_y"][finite]], axis=1)
+        distance, nearest = tree.query(positions, distance_upper_bound=self.config.matchRadiusPix)
+        close = np.isfinite(distance)
+        rows = childless[nearest[close]]
+        if len(np.unique(rows)) < len(rows):
+            self.log.warning("%d bright sources share their closest source", len(rows) - len(np.unique(rows)))
+        sources["calib_detected"][rows] = True
+        for flag in _COPIED_FLAGS:
+            sources[flag][rows] = ic_sources[flag][finite[close]]
+        self.log.info("Copying flags from icSourceCat to sourceCat for %d sources", len(rows))
+
+    def _solve(self, exposure: Exposure, sources: SourceCatalog) -> tuple[AstrometrySolution, ReferenceRegion]:
+        if exposure.wcs is None or exposure.filter_name is None:
+            raise AstrometryError("The exposure has no initial WCS or no filter")
+        region = self.astrom_loader.load_pixel_box(exposure.width, exposure.height, exposure.wcs, exposure.filter_name)
+        solution = self.astrometry.run(sources, region, exposure.wcs)
+        sources["calib_astrometryUsed"][solution.match.source] = True
+        return solution, region
+
+    def _zero_point(self, exposure: Exposure, sources: SourceCatalog) -> ZeroPoint:
+        assert exposure.wcs is not None and exposure.filter_name is not None
+        config = self.config.photoCal
+        with timed(f"{self.name}.photoCal", "run"):
+            region = self.photo_loader.load_pixel_box(
+                exposure.width, exposure.height, exposure.wcs, exposure.filter_name
+            )
+            match = self.photo_matcher.match_sources(
+                sources, region, exposure.wcs, self.config.astrometry.matcher.maxMatchDistArcSec
+            )
+            log = logging.getLogger(f"{self.name}.photoCal")
+            log.info("Found %d matches", len(match))
+            sources["calib_photometryCandidate"][match.source] = True
+            magnitude = self._reference_magnitude(region, exposure.filter_name, log)[match.reference]
+            bad = np.zeros(len(match), dtype=bool)
+            for flag in config.badFlags:
+                bad |= sources[flag][match.source]
+            flux = sources[config.fluxField][match.source]
+            chosen = select_matches(
+                bad | ~(sources["slot_PsfFlux_flux"][match.source] > 0),
+                sources["base_ClassificationExtendedness_value"][match.source],
+                magnitude,
+                flux,
+                config,
+            )
+            sources["calib_photometryUsed"][match.source[chosen]] = True
+            error = sources[f"{config.fluxField}Sigma"][match.source]
+            return zero_point(magnitude[chosen], flux[chosen], error[chosen], config, log)
+
+    def _reference_magnitude(
+        self, region: ReferenceRegion, filter_name: str, log: logging.Logger
+    ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        config = self.config.photoCal
+        catalog = region.catalog
+        if not config.applyColorTerms:
+            return colour_corrected_magnitude(catalog[region.flux_field], catalog[region.flux_field], None)
+        log.info(
+            "Applying color terms for filterName='%s', config.photoCatName=%s because config.applyColorTerms is True",
+            filter_name,
+            config.photoCatName,
+        )
+        term = color_term(config.photoCatName, filter_name)
+        return colour_corrected_magnitude(catalog[f"{term.primary}_flux"], catalog[f"{term.secondary}_flux"], term)
+
+    def _write_metadata(self, exposure: Exposure, point: ZeroPoint) -> None:
+        assert exposure.visit_info is not None
+        exposure_time = exposure.visit_info.exposure_time
+        record(self.name, "MAGZERO", point.value - 2.5 * float(np.log10(exposure_time)))
+        exposure.metadata["MAGZERO_RMS"] = point.error
+        exposure.metadata["MAGZERO_NOBJ"] = point.n_good
+        for number in (1, 2, 3):
+            exposure.metadata[f"COLORTERM{number}"] = 0.0
+
+
+def _set_coordinates(sources: SourceCatalog, wcs: SkyWcs) -> None:
+    ra, dec = wcs.pixel_to_sky(sources["slot_Centroid_x"], sources["slot_Centroid_y"])
+    sources["coord_ra"][:], sources["coord_dec"][:] = np.deg2rad(ra), np.deg2rad(dec)
+
+
+def _match_list(sources: SourceCatalog, region: ReferenceRegion, solution: AstrometrySolution) -> MatchList:
+    match = solution.match
+    return MatchList(
+        ref_ids=region.catalog["id"][match.reference],
+        source_ids=sources["id"][match.source],
+        distance=np.deg2rad(solution.fit.distance / 3600),
+        metadata=match_metadata(region.ra, region.dec, region.radius, region.filter_name),
+    )

@@ -1,0 +1,64 @@
+"""The `hscbox` application: every command registered in one place."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from .export import export
+from .ingest_calibs import ingest_calibs
+from .ingest_images import ingest_images
+from .mount import mount
+from .process_ccd import process_ccd
+from .provenance import provenance
+from .query import query
+from .simulate import simulate
+from .validate import validate
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="hscbox",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="A first result: `hscbox simulate sim`, `hscbox mount input --calib sim/CALIB --ref-cats sim/ref_cats`, "
+    "`hscbox ingest-images input sim/raw/*.fits`, "
+    "`hscbox process-ccd input --output output --id visit=40984 ccd=55`.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hscbox {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def hscbox(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Hyper Suprime-Cam CCD frames from raw to calibrated exposure and source catalogue."""
+
+
+app.command("simulate")(simulate)
+app.command("mount")(mount)
+app.command("ingest-images")(ingest_images)
+app.command("ingest-calibs")(ingest_calibs)
+app.command("query")(query)
+# Options such as --id take several words each, which only a parser of the classic kind understands; it also
+# prints the help.
+app.command(
+    "process-ccd",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+    short_help="Process CCDs: raw to calibrated exposure and source catalogue.",
+)(process_ccd)
+app.command("validate")(validate)
+app.command("export")(export)
+app.command("provenance")(provenance)

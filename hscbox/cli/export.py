@@ -1,0 +1,36 @@
+"""`hscbox export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["export"]
+
+
+def export(
+    catalog: Annotated[Path, typer.Argument(help="Catalogue file: SRC, ICSRC, SRCMATCH...")],
+    output: Annotated[Path, typer.Argument(help="File to write; its ending (.csv, .parquet, .reg) says the format.")],
+    exposure: Annotated[
+        Path | None,
+        typer.Option("--exposure", help="CORR file whose zero point adds AB magnitude columns."),
+    ] = None,
+) -> None:
+    """Write a source catalogue as CSV, Parquet or DS9 regions, with AB magnitudes if the exposure is given.
+
+    Example: `hscbox export SRC-0040984-055.fits src.csv --exposure CORR-0040984-055.fits`
+    """
+    from ..catalog.export import export_csv, export_ds9, export_parquet
+    from ..catalog.fits_catalog import read_catalog
+    from ..errors import UsageError
+    from ..image.fits_exposure import read_exposure
+
+    writers = {".csv": export_csv, ".parquet": export_parquet, ".reg": export_ds9}
+    if output.suffix not in writers:
+        raise UsageError(f"Unknown ending '{output.suffix}' of {output}, allowed are {', '.join(writers)}")
+    sources = read_catalog(catalog)
+    photo_calib = read_exposure(exposure).photo_calib if exposure is not None else None
+    writers[output.suffix](output, sources, photo_calib)
+    typer.echo(f"{len(sources)} rows written to {output}")

@@ -1,0 +1,235 @@
+"""Every error a user can meet, with its stable code and exit status.
+
+Which class to raise:
+
+* the command line or configuration asks for something impossible: `UsageError`, `ConfigError`, `OutputError`;
+* an input is missing, damaged, unsafe or unknown: a subclass of `InputError`;
+* the inputs are fine but the pixels defeat the algorithm, so that trying again is pointless: a subclass of
+  `DataError`;
+* the machine was in the way and another try may succeed: `TemporaryError`.
+
+Message order: what was wrong, the value, what is allowed; then the remedy as a sentence of its own.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+__all__ = [
+    "ApCorrError",
+    "AstrometryError",
+    "BackgroundError",
+    "CalibNotFoundError",
+    "ConfigError",
+    "DamagedInputError",
+    "DataError",
+    "ExitStatus",
+    "FocusCcdError",
+    "GoldenMismatchError",
+    "HscboxError",
+    "InputError",
+    "MissingInputError",
+    "NoPsfStarsError",
+    "NoSourcesError",
+    "OutputError",
+    "PhotometryError",
+    "PsfFitError",
+    "RegistryError",
+    "SaturatedFrameError",
+    "TemporaryError",
+    "TooManyCosmicRaysError",
+    "UnknownDataIdError",
+    "UnsafeInputError",
+    "UsageError",
+]
+
+
+class ExitStatus(IntEnum):
+    """Exit statuses of every hscbox command."""
+
+    OK = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    GOLDEN_MISMATCH = 3
+    INPUT = 4
+    DATA = 20
+    TEMPORARY = 75
+    INTERRUPTED = 130
+
+
+class HscboxError(Exception):
+    """Base of all errors with a message meant for users.
+
+    Parameters
+    ----------
+    message
+        What was wrong, the value, and what is allowed, in one line.
+    remedy
+        What to do next; empty if there is nothing sensible to say.
+    numbers
+        The numbers of the message, for programs.
+    """
+
+    code: ClassVar[str] = "unexpected"
+    exit_status: ClassVar[ExitStatus] = ExitStatus.UNEXPECTED
+
+    def __init__(self, message: str, *, remedy: str = "", **numbers: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.numbers = numbers
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.remedy}" if self.remedy else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors travel back from worker processes, keyword-only arguments included.
+        return _rebuild, (type(self), self.message, self.remedy, self.numbers)
+
+
+def _rebuild(cls: type[HscboxError], message: str, remedy: str, numbers: dict[str, object]) -> HscboxError:
+    return cls(message, remedy=remedy, **numbers)
+
+
+class UsageError(HscboxError):
+    """The command line makes no sense."""
+
+    code = "usage"
+    exit_status = ExitStatus.USAGE
+
+
+class ConfigError(UsageError):
+    """A configuration value is unknown, ill-typed or contradicts another, or differs from the output's record."""
+
+    code = "config"
+
+
+class OutputError(UsageError):
+    """The output cannot be written."""
+
+    code = "output"
+
+
+class GoldenMismatchError(HscboxError):
+    """A check against recorded or true values failed."""
+
+    code = "golden-mismatch"
+    exit_status = ExitStatus.GOLDEN_MISMATCH
+
+
+class InputError(HscboxError):
+    """An input is missing or damaged."""
+
+    code = "input"
+    exit_status = ExitStatus.INPUT
+
+
+class MissingInputError(InputError):
+    """A file or directory that is needed is not there."""
+
+    code = "missing-input"
+
+
+class DamagedInputError(InputError):
+    """A file is truncated, has wrong checksums or cannot be understood."""
+
+    code = "damaged-input"
+
+
+class UnsafeInputError(InputError):
+    """A file tries to execute code or to leave the repository."""
+
+    code = "unsafe-input"
+
+
+class UnknownDataIdError(InputError):
+    """No registered exposure has this data id."""
+
+    code = "unknown-data-id"
+
+
+class CalibNotFoundError(InputError):
+    """No calibration is valid for the exposure, or several are."""
+
+    code = "calib-not-found"
+
+
+class RegistryError(InputError):
+    """The registry cannot be read as an SQLite database with the expected tables."""
+
+    code = "registry"
+
+
+class DataError(HscboxError):
+    """The data defeat the algorithm; a retry will not help."""
+
+    code = "data"
+    exit_status = ExitStatus.DATA
+
+
+class FocusCcdError(DataError):
+    """Focus CCDs (104 to 111) cannot be processed."""
+
+    code = "focus-ccd"
+
+
+class SaturatedFrameError(DataError):
+    """No unsaturated pixel is left."""
+
+    code = "saturated-frame"
+
+
+class BackgroundError(DataError):
+    """The sky background cannot be fitted."""
+
+    code = "background"
+
+
+class TooManyCosmicRaysError(DataError):
+    """More pixels look like cosmic rays than allowed."""
+
+    code = "too-many-cosmic-rays"
+
+
+class NoSourcesError(DataError):
+    """Nothing was detected."""
+
+    code = "no-sources"
+
+
+class NoPsfStarsError(DataError):
+    """No star is usable for the PSF."""
+
+    code = "no-psf-stars"
+
+
+class PsfFitError(DataError):
+    """The PSF model cannot be determined or fails its quality gate."""
+
+    code = "psf-fit"
+
+
+class ApCorrError(DataError):
+    """An aperture correction that is required cannot be measured."""
+
+    code = "aperture-correction"
+
+
+class AstrometryError(DataError):
+    """Sources cannot be matched to the reference catalogue or the fit fails its quality gate."""
+
+    code = "astrometry"
+
+
+class PhotometryError(DataError):
+    """The zero point cannot be determined or fails its quality gate."""
+
+    code = "photometry"
+
+
+class TemporaryError(HscboxError):
+    """The machine was in the way (full disk, locked registry, dead worker); retry elsewhere."""
+
+    code = "temporary"
+    exit_status = ExitStatus.TEMPORARY

@@ -1,0 +1,131 @@
+"""Who made a product, from what and with what: version records and the provenance of one run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import resource
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import numpy as np
+
+from .. import __version__
+from .._environment import PINNED
+from ..butler.butler import Butler
+from ..butler.pickle_reader import load_pickle
+from ..errors import ConfigError, DamagedInputError
+
+__all__ = ["check_versions", "package_versions", "run_record", "verify_dispatch"]
+
+_PACKAGES = (
+    "astro-metadata-translator", "astropy", "galsim", "llvmlite", "lsst-pex-config", "lsst-sphgeom", "numba",
+    "numpy", "pillow", "scipy", "sep", "shapely",
+)  # fmt: skip
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of hscbox, Python and every package that touches the numbers."""
+    versions = {"hscbox": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return dict(sorted(versions.items()))
+
+
+def check_versions(butler: Butler, *, clobber: bool, strict: bool, log: logging.Logger) -> None:
+    """Write the version record of an output, or compare it with the one that is there.
+
+    Parameters
+    ----------
+    butler
+        Its output holds the record, ``config/packages.pickle``, a pickled plain dict.
+    clobber
+        Replace the record, keeping the old one as ``packages.pickle~1``.
+    strict
+        Refuse to go on with other versions instead of warning.
+
+    Raises
+    ------
+    ConfigError
+        Versions differ and `strict` is set.
+    """
+    current = package_versions()
+    path = butler.write_path("packages")
+    if not path.exists() or clobber:
+        butler.put(current, "packages", doBackup=True)
+        return
+    recorded = load_pickle(path)
+    if not isinstance(recorded, dict):
+        raise DamagedInputError(f"{path} holds no version record", remedy="Use --clobber-versions to replace it")
+    changed = [
+        f"{name}: {current[name]} vs {recorded[name]}"
+        for name in current
+        if name in recorded and recorded[name] != current[name]
+    ]
+    if not changed:
+        return
+    text = f"Versions differ from those the output was made with ({'; '.join(changed)})"
+    if strict:
+        raise ConfigError(text, remedy="Use another --output, or drop --strict-versions")
+    log.warning("%s", text)
+
+
+def verify_dispatch(log: logging.Logger) -> list[str]:
+    """Return the pinned settings that are not in force, warning about each."""
+    problems = []
+    if platform.machine() in {"x86_64", "AMD64"}:
+        problems = [name for name, value in PINNED.items() if os.environ.get(name) != value]
+        features = np._core._multiarray_umath.__cpu_features__  # type: ignore[attr-defined]
+        problems += [
+            f"numpy uses {name}" for name in ("AVX512_SKX", "X86_V4", "AVX512_ICL") if features.get(name) is True
+        ]
+    for problem in problems:
+        log.warning("Results may differ from other machines in the last digits: %s is not pinned", problem)
+    return problems
+
+
+def run_record(
+    data_id: Mapping[str, object],
+    inputs: Mapping[str, Mapping[str, str]],
+    config_digest: str,
+    status: str,
+    started: datetime,
+) -> str:
+    """Return the provenance of one CCD as a JSON string.
+
+    Parameters
+    ----------
+    data_id
+        The expanded data id.
+    inputs
+        Path and SHA-256 of every file read, by dataset name.
+    config_digest
+        SHA-256 of the configuration.
+    status
+        ``done``, or the code of the error that ended the run.
+    started
+        Start of the run, UTC.
+    """
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    record = {
+        "dataId": dict(data_id),
+        "inputs": {name: dict(value) for name, value in inputs.items()},
+        "configSha256": config_digest,
+        "versions": package_versions(),
+        "environment": {name: os.environ.get(name, "") for name in PINNED},
+        "machine": {"host": platform.node(), "system": platform.platform(), "python": sys.executable},
+        "command": sys.argv,
+        "started": started.isoformat(),
+        "ended": datetime.now(UTC).isoformat(),
+        "cpuSeconds": usage.ru_utime + usage.ru_stime,
+        "peakMemoryMiB": usage.ru_maxrss / 1024,
+        "status": status,
+    }
+    return json.dumps(record, sort_keys=True)

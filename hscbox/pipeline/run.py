@@ -1,0 +1,188 @@
+"""The process-ccd command: from its arguments to an exit status."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lsst.pex.config import FieldValidationError
+
+from ..butler.butler import Butler
+from ..butler.data_id import parse_ids
+from ..butler.lookup import Expansion
+from ..errors import ConfigError, ExitStatus, MissingInputError, UnknownDataIdError, UsageError
+from .arguments import DEFAULT_TIMEOUT, ProcessCcdArguments
+from .config_store import config_digest
+from .execution import CcdJob, CcdOutcome, DataId, combined_status, run_jobs
+from .logs import configure_logging, set_level
+from .overrides import apply_assignment, apply_file
+from .process_ccd import ProcessCcdConfig, ProcessCcdTask
+from .provenance import verify_dispatch
+from .records import RecordPolicy, check_records
+from .show import Shown, show
+from .summary import print_summary
+
+__all__ = ["run_process_ccd"]
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Absolute paths of the repositories."""
+
+    input: Path
+    output: Path | None
+    calib: Path | None
+
+
+def run_process_ccd(arguments: ProcessCcdArguments) -> int:
+    """Process the CCDs that `arguments` ask for and return the exit status.
+
+    Raises
+    ------
+    HscboxError
+        The request itself is at fault; errors of single CCDs only show in the status.
+    """
+    configure_logging(arguments.long_log)
+    for level in arguments.log_levels:
+        set_level(level)
+    places = _places(arguments)
+    config = _config(arguments)
+    shown = show(arguments.show, config)
+    ids = _expand(places, arguments) if _ids_needed(arguments, shown) else Expansion()
+    if shown.data:
+        for data_id in ids.found:
+            print(f"id dataRef.dataId = {data_id}")
+    if shown.anything and not shown.run:
+        return int(ExitStatus.OK)
+    if places.output is None:
+        raise UsageError("No output", remedy="Give --output DIR or --rerun NAME")
+    root = logging.getLogger("root")
+    root.info("Running: %s", " ".join(sys.argv))
+    verify_dispatch(root)
+    return _process(arguments, places, places.output, config, ids)
+
+
+def _ids_needed(arguments: ProcessCcdArguments, shown: Shown) -> bool:
+    return bool(arguments.ids) and (shown.data or shown.run or not shown.anything)
+
+
+def _places(arguments: ProcessCcdArguments) -> _Places:
+    root = _rooted(arguments.input, "PIPE_INPUT_ROOT")
+    if not root.is_dir():
+        raise UsageError(f"Input repository {root} is not a directory", remedy="Make it with: hscbox mount REPO")
+    calib = arguments.calib or os.environ.get("PIPE_CALIB_ROOT")
+    calib_root = _rooted(calib, "PIPE_CALIB_ROOT") if calib else None
+    if arguments.rerun and arguments.output:
+        raise UsageError("--output and --rerun cannot be given together")
+    if arguments.rerun:
+        names = arguments.rerun.split(":")
+        if len(names) > 2 or not all(names):
+            raise UsageError(f"Bad --rerun '{arguments.rerun}'", remedy="Use --rerun OUT or --rerun IN:OUT")
+        source = root if len(names) == 1 else root / "rerun" / names[0]
+        if not source.is_dir():
+            raise MissingInputError(f"There is no rerun {source}", remedy="Its name stands before the colon")
+        return _Places(source, root / "rerun" / names[-1], calib_root)
+    output = _rooted(arguments.output, "PIPE_OUTPUT_ROOT") if arguments.output else None
+    return _Places(root, output, calib_root)
+
+
+def _rooted(path: str, variable: str) -> Path:
+    """Make a path absolute, relative ones below the directory that an environment variable names."""
+    return Path(os.path.abspath(Path(os.environ.get(variable, "")) / path))
+
+
+def _config(arguments: ProcessCcdArguments) -> ProcessCcdConfig:
+    config = ProcessCcdConfig()
+    for kind, text in arguments.overrides:
+        if kind == "-C":
+            apply_file(config, text)
+        else:
+            apply_assignment(config, text)
+    try:
+        config.validate()
+    except FieldValidationError as error:
+        raise ConfigError(str(error).strip().splitlines()[0]) from error
+    return config
+
+
+def _expand(places: _Places, arguments: ProcessCcdArguments) -> Expansion:
+    """Return the complete data ids that the registry knows, without repetition, and the requests it does not."""
+    butler = Butler(inputs=places.input, calib_root=places.calib, quiet=True)
+    return butler.expand(parse_ids(arguments.ids))
+
+
+def _process(
+    arguments: ProcessCcdArguments,
+    places: _Places,
+    output: Path,
+    config: ProcessCcdConfig,
+    ids: Expansion,
+) -> int:
+    started = time.monotonic()
+    log = logging.getLogger("processCcd")
+    if not ids.found and ids.missing:
+        raise _unknown(places.input, ids)
+    if arguments.clobber_output:
+        _clobber(output, places.input)
+    butler = Butler.for_run(places.input, output, calib_root=places.calib)
+    task = ProcessCcdTask(config, butler, config_digest(config))
+    policy = RecordPolicy(
+        clobber_config=arguments.clobber_config,
+        backup=not arguments.no_backup_config,
+        check_versions=not arguments.no_versions,
+        clobber_versions=arguments.clobber_versions,
+        strict_versions=arguments.strict_versions,
+    )
+    config_path = check_records(butler, config, task, policy, log)
+    if not ids.found:
+        log.warning("No data to process: no --id was given; configuration and schemas are written")
+        return int(ExitStatus.OK)
+    jobs = [
+        CcdJob(
+            data_id,
+            places.input,
+            output,
+            places.calib,
+            config_path,
+            tuple(arguments.log_levels),
+            arguments.long_log,
+        )
+        for data_id in ids.found
+    ]
+    timeout = arguments.timeout if arguments.timeout > 0 else DEFAULT_TIMEOUT
+    outcomes = list(run_jobs(jobs, processes=arguments.processes, timeout=timeout, raise_errors=arguments.do_raise))
+    outcomes += [_missing_outcome(places.input, ids)] if ids.missing else []
+    print_summary(outcomes, time.monotonic() - started)
+    return combined_status(outcomes)
+
+
+def _unknown(root: Path, ids: Expansion) -> UnknownDataIdError:
+    return UnknownDataIdError(
+        f"{ids.missing_summary()} in {root}",
+        remedy=f"List what there is with: hscbox query {root}",
+        missing=len(ids.missing),
+    )
+
+
+def _missing_outcome(root: Path, ids: Expansion) -> CcdOutcome:
+    error = _unknown(root, ids)
+    logging.getLogger("processCcd").error("%s", error)
+    first: DataId = {"visit": "?", "ccd": "?", **ids.missing[0]}
+    return CcdOutcome(first, int(error.exit_status), error.code, str(error))
+
+
+def _clobber(output: Path, source: Path) -> None:
+    if output.resolve() == source.resolve() or output.resolve() in source.resolve().parents:
+        raise UsageError(f"--clobber-output would delete the input {source}")
+    if output.exists() and not (output / "repositoryCfg.yaml").exists():
+        raise UsageError(
+            f"{output} is no output repository (no repositoryCfg.yaml); it is not deleted",
+            remedy="Remove it yourself if that is what you want",
+        )
+    if output.exists():
+        shutil.rmtree(output)

@@ -1,0 +1,46 @@
+"""The table that ends a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from .execution import CcdOutcome
+
+__all__ = ["print_summary"]
+
+_ROWS = (
+    ("sky level (ADU)", lambda s: f"{s.sky:.2f} +- {s.sky_sigma:.2f}"),
+    ("seeing, FWHM (arcsec)", lambda s: f"{s.seeing_arcsec:.3f}"),
+    ("PSF stars", lambda s: f"{s.psf_stars}"),
+    ("cosmic rays", lambda s: f"{s.cosmic_rays}"),
+    ("bright sources", lambda s: f"{s.bright_sources}"),
+    ("sources", lambda s: f"{s.sources}"),
+    ("astrometric matches", lambda s: f"{s.matches}"),
+    ("astrometric scatter (arcsec)", lambda s: f"{s.astrometric_scatter_arcsec:.4f}"),
+    ("zero point (mag)", lambda s: f"{s.zero_point:.4f} from {s.zero_point_stars} stars"),
+    ("processor time (s)", lambda s: f"{s.cpu_seconds:.1f}"),
+    ("peak memory (MiB)", lambda s: f"{s.peak_memory_mib:.0f}"),
+)
+
+
+def print_summary(outcomes: Sequence[CcdOutcome], elapsed: float) -> None:
+    """Print one column of key numbers per processed CCD (at most five), then how many ended how."""
+    console = Console()
+    done = [outcome for outcome in outcomes if outcome.summary is not None]
+    if done:
+        shown = done[:5]
+        table = Table(title="Summary", title_justify="left")
+        table.add_column("quantity", no_wrap=True)
+        for outcome in shown:
+            table.add_column(f"visit {outcome.data_id['visit']} ccd {outcome.data_id['ccd']}", justify="right")
+        for label, text in _ROWS:
+            table.add_row(label, *(text(outcome.summary) for outcome in shown))
+        console.print(table)
+    for outcome in outcomes:
+        if outcome.status:
+            ccd = f"visit {outcome.data_id['visit']} ccd {outcome.data_id['ccd']}"
+            console.print(f"{ccd}: {outcome.code}: {outcome.message}", markup=False, highlight=False)
+    console.print(f"{len(done)} of {len(outcomes)} CCDs done in {elapsed:.1f} s", markup=False, highlight=False)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS
+
+from hscbox.calibrate.fit_wcs import FitTanSipWcsConfig, fit_with_rejection, gnomonic
+from hscbox.errors import AstrometryError
+
+
+def _true_wcs() -> WCS:
+    wcs = WCS(naxis=2)
+    wcs.wcs.crpix = [1200.0, 1900.0]
+    wcs.wcs.crval = [35.05, -4.75]
+    wcs.wcs.cd = np.array([[1e-7, -4.66e-5], [4.66e-5, 2e-7]])
+    wcs.wcs.ctype = ["RA---TAN-SIP", "DEC--TAN-SIP"]
+    a, b = np.zeros((4, 4)), np.zeros((4, 4))
+    a[2, 0], a[1, 1], a[3, 0], b[0, 2], b[2, 1], b[0, 3] = 2e-7, -1e-7, 3e-11, 4e-7, -2e-11, 1e-11
+    from astropy.wcs import Sip
+
+    wcs.sip = Sip(a, b, None, None, wcs.wcs.crpix)
+    wcs.wcs.set()
+    return wcs
+
+
+def _points(rng, n):
+    x, y = rng.uniform(0, 2047, n), rng.uniform(0, 4175, n)
+    ra, dec = _true_wcs().all_pix2world(x, y, 0)
+    return x, y, ra, dec
+
+
+def test_noiseless_sip_of_the_same_order_is_recovered():
+    rng = np.random.default_rng(1)
+    x, y, ra, dec = _points(rng, 300)
+    fit = fit_with_rejection(x, y, ra, dec, np.ones(300), FitTanSipWcsConfig())
+    grid_x, grid_y = (g.ravel() for g in np.meshgrid(np.linspace(0, 2047, 9), np.linspace(0, 4175, 9)))
+    truth = SkyCoord(*_true_wcs().all_pix2world(grid_x, grid_y, 0), unit="deg")
+    found = SkyCoord(*fit.wcs.pixel_to_sky(grid_x, grid_y), unit="deg")
+    # A SIP about another reference pixel is not exactly the same polynomial; the rest is below 0.1 mas.
+    assert truth.separation(found).arcsec.max() < 1e-4
+
+
+def test_outliers_of_both_signs_are_rejected():
+    rng = np.random.default_rng(2)
+    x, y, ra, dec = _points(rng, 300)
+    x = x + rng.normal(0, 0.1, 300)
+    y = y + rng.normal(0, 0.1, 300)
+    x[:5] += 5.0
+    y[5:10] -= 5.0
+    fit = fit_with_rejection(x, y, ra, dec, np.ones(300), FitTanSipWcsConfig())
+    assert not fit.used[:10].any()
+    assert fit.used[10:].mean() > 0.97
+
+
+def test_too_few_matches_is_a_named_error():
+    x, y, ra, dec = _points(np.random.default_rng(3), 11)
+    with pytest.raises(AstrometryError, match="11 matches"):
+        fit_with_rejection(x, y, ra, dec, np.ones(11), FitTanSipWcsConfig())
+
+
+def test_field_across_ra_zero():
+    rng = np.random.default_rng(4)
+    x, y = rng.uniform(0, 2047, 100), rng.uniform(0, 4175, 100)
+    wcs = _true_wcs()
+    wcs.wcs.crval = [0.0, -4.75]
+    wcs.wcs.set()
+    ra, dec = wcs.all_pix2world(x, y, 0)
+    assert ra.min() < 1 and ra.max() > 359
+    fit = fit_with_rejection(x, y, ra, dec, np.ones(100), FitTanSipWcsConfig())
+    assert fit.distance.max() < 1e-4
+
+
+def test_gnomonic_agrees_with_astropy():
+    wcs = WCS(naxis=2)
+    wcs.wcs.crval, wcs.wcs.ctype, wcs.wcs.cdelt = [10.0, 60.0], ["RA---TAN", "DEC--TAN"], [1.0, 1.0]
+    ra, dec = np.array([10.3, 9.1, 11.0]), np.array([59.5, 60.2, 60.9])
+    expected = wcs.wcs_world2pix(ra, dec, 1)
+    np.testing.assert_allclose(gnomonic(ra, dec, 10.0, 60.0), expected, atol=1e-12)
