@@ -1,0 +1,54 @@
+"""Read the tables of instrument facts in `camera/data`.
+
+The tables are ECSV files, readable by eye and by astropy. astropy needs 30 ms for the larger ones and a
+second to be imported, so that ingest would spend more time on them than on its files; the reader here takes
+only what our own tables use: space-separated columns of int64, float64, bool and string.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+__all__ = ["Row", "read_table"]
+
+Row = dict[str, Any]
+"""One line of a table: int, float, bool or str by column name."""
+
+_COLUMN = re.compile(r"# - \{name: (\w+),.* ?datatype: (\w+)[,}]")
+_CONVERTERS: dict[str, Callable[[str], object]] = {
+    "int64": int,
+    "float64": float,
+    "bool": lambda text: text == "True",
+    "string": str,
+}
+
+
+@cache
+def read_table(name: str) -> tuple[Row, ...]:
+    """Return the rows of table `name`, in file order.
+
+    The rows are shared between callers and must not be changed.
+
+    Raises
+    ------
+    FileNotFoundError
+        The package has no such table.
+    ValueError
+        The body does not fit the header.
+    """
+    lines = (files(__package__) / "data" / f"{name}.ecsv").read_text(encoding="ascii").splitlines()
+    columns = [match.groups() for line in lines if (match := _COLUMN.match(line))]
+    body = csv.reader((line for line in lines if not line.startswith("#")), delimiter=" ")
+    if next(body) != [column for column, _ in columns]:
+        raise ValueError(f"Table {name} has other columns than its header says")
+    names = [column for column, _ in columns]
+    converters = [_CONVERTERS[datatype] for _, datatype in columns]
+    return tuple(
+        {column: convert(text) for column, convert, text in zip(names, converters, fields, strict=True)}
+        for fields in body
+    )

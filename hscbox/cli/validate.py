@@ -1,0 +1,73 @@
+"""`hscbox validate`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..regress.validate import CcdReport
+
+__all__ = ["LevelName", "validate"]
+
+
+class LevelName(StrEnum):
+    """Levels of the numbers to hold."""
+
+    floor = "floor"
+    target = "target"
+
+
+def validate(
+    output: Annotated[Path, typer.Argument(help="Output repository of process-ccd.")],
+    truth: Annotated[Path, typer.Option("--truth", help="Truth directory that hscbox simulate wrote.")],
+    level: Annotated[LevelName, typer.Option("--level", help="Bounds that must hold.")] = LevelName.floor,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the numbers to this file.")] = None,
+) -> None:
+    """Measure the products of simulated frames against the truth; exit with 3 if a bound is missed.
+
+    Example: `hscbox validate output --truth sim/truth --level floor --json validate.json`
+    """
+    import json
+
+    from ..errors import ExitStatus
+    from ..files import write_bytes
+    from ..regress.validate import validate_output
+
+    reports = validate_output(output, truth)
+    for report in reports:
+        _print(report, level)
+    if json_file is not None:
+        text = json.dumps([report.as_dict(level.value) for report in reports], indent=1)
+        write_bytes(json_file, (text + "\n").encode())
+    if not all(report.passes(level.value) for report in reports):
+        raise typer.Exit(int(ExitStatus.GOLDEN_MISMATCH))
+
+
+def _print(report: CcdReport, level: LevelName) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..regress.levels import LIMITS
+
+    table = Table(title=f"visit {report.visit} ccd {report.ccd} against the truth", title_justify="left")
+    for name in ("quantity", "value", "error", "n", "floor", "target", "to target", level.value):
+        table.add_column(name, justify="left" if name == "quantity" else "right", no_wrap=True)
+    for limit in LIMITS:
+        measured = report.numbers[limit.name]
+        holds = limit.holds(measured, level.value)
+        to_target = limit.distance(measured, "target")
+        table.add_row(
+            f"{limit.title} ({limit.unit})" if limit.unit else limit.title,
+            f"{measured.value:.4g}",
+            f"{measured.error:.2g}",
+            str(measured.n),
+            "" if limit.floor is None else f"{limit.floor:g}",
+            "" if limit.target is None else f"{limit.target:g}",
+            f"{to_target:+.3g}",
+            "ok" if holds else "MISSED",
+        )
+    Console().print(table)
