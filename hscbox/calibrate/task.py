@@ -114,7 +114,9 @@ class CalibrateTask:
         self.detection = SourceDetectionTask(config.detection, f"{name}.detection")
         self.deblend = SourceDeblendTask(config.deblend, f"{name}.deblend", schema)
         self.measurement = SingleFrameMeasurementTask(config.measurement, f"{name}.measurement", schema)
-        self.apply_ap_corr = ApplyApCorrTask(config.applyApCorr, f"{name}.applyApCorr", schema)
+        self.apply_ap_corr = ApplyApCorrTask(
+            config.applyApCorr, f"{name}.applyApCorr", schema, self.measurement.apcorr_names()
+        )
         self.catalog_calculation = CatalogCalculationTask(
             config.catalogCalculation, f"{name}.catalogCalculation", schema
         )
@@ -162,10 +164,10 @@ class CalibrateTask:
                 remedy="Look at the flattened thumbnail, or lower calibrate.detection.thresholdValue",
             )
         sources = make_source_catalog(detection.footprints, self.schema, exposure_id)
-        sources = self.deblend.run(exposure, sources)
-        self.measurement.run(sources, exposure, exposure_id)
-        self.apply_ap_corr.run(sources, exposure.ap_corr)
-        self.catalog_calculation.run(sources)
+        self.deblend.run(exposure, sources)
+        self.measurement.run(catalog=sources, exposure=exposure, exposure_id=exposure_id)
+        self.apply_ap_corr.run(catalog=sources, ap_corr=exposure.ap_corr or {})
+        self.catalog_calculation.run(catalog=sources)
         return sources, detection.background
 
     def _copy_flags(self, ic_sources: SourceCatalog, sources: SourceCatalog) -> None:

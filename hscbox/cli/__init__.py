@@ -18,8 +18,8 @@ def main() -> None:
 def _run() -> int:
     from .app import app
 
-    result = app(standalone_mode=False)
-    return result if isinstance(result, int) else int(ExitStatus.OK)
+    app()
+    return int(ExitStatus.OK)
 
 
 def guarded(command: Callable[[], int]) -> int:

@@ -1,0 +1,1 @@
+"""Source, match and reference catalogues: schema, tables in memory, and their FITS form."""

@@ -1,0 +1,197 @@
+"""Footprints: the pixels and peaks of a detection, and for deblended sources the pixel values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hscbox.camera.boxes import Box
+
+__all__ = ["PEAK_DTYPE", "Footprint", "HeavyPixels", "make_peaks", "merge_spans", "spans_from_mask"]
+
+PEAK_DTYPE = np.dtype([("id", "i8"), ("f_x", "f4"), ("f_y", "f4"), ("i_x", "i4"), ("i_y", "i4"), ("peakValue", "f4")])
+"""A peak: identity, position with fraction, position as a pixel, value of the (smoothed) image there."""
+
+
+def make_peaks(
+    x: np.ndarray | Iterable[float],
+    y: np.ndarray | Iterable[float],
+    value: np.ndarray | Iterable[float],
+    ids: np.ndarray | Iterable[int] | None = None,
+) -> np.ndarray:
+    """Return a structured array of peaks (dtype `PEAK_DTYPE`), in the order given.
+
+    Parameters
+    ----------
+    x, y
+        (n,) Positions in pixels; the integer position is the nearest pixel.
+    value
+        (n,) Image values.
+    ids
+        (n,) Identities; 1 to n if left out.
+    """
+    columns = [
+        np.atleast_1d(np.asarray(list(column) if isinstance(column, Iterable) else column, dtype=float))
+        for column in (x, y, value)
+    ]
+    peaks = np.zeros(len(columns[0]), dtype=PEAK_DTYPE)
+    peaks["f_x"], peaks["f_y"], peaks["peakValue"] = columns
+    peaks["i_x"], peaks["i_y"] = np.floor(columns[0] + 0.5), np.floor(columns[1] + 0.5)
+    peaks["id"] = np.arange(1, len(peaks) + 1) if ids is None else np.asarray(list(ids), dtype=np.int64)
+    return peaks
+
+
+def merge_spans(spans: np.ndarray) -> np.ndarray:
+    """Return spans in canonical form: sorted by row and column, overlapping and touching ones joined.
+
+    Parameters
+    ----------
+    spans
+        (n, 3) Rows y, x0, x1 with both ends included, in any order.
+    """
+    spans = np.asarray(spans, dtype=np.int64).reshape(-1, 3)
+    if not len(spans):
+        return np.zeros((0, 3), dtype=np.int32)
+    first, width = spans[:, 1].min(), spans[:, 2].max() - spans[:, 1].min() + 1
+    # On one long line with a gap of two pixels between image rows, a span never touches the next row's.
+    line = spans[:, 0] * (width + 2) - first
+    start, stop = line + spans[:, 1], line + spans[:, 2] + 1
+    order = np.argsort(start, kind="stable")
+    start, stop = start[order], np.maximum.accumulate(stop[order])
+    opens = np.concatenate([[True], start[1:] > stop[:-1]])
+    closes = np.concatenate([opens[1:], [True]])
+    y = spans[order, 0][opens]
+    offset = y * (width + 2) - first
+    return np.stack([y, start[opens] - offset, stop[closes] - 1 - offset], axis=1).astype(np.int32)
+
+
+def spans_from_mask(mask: np.ndarray, x0: int = 0, y0: int = 0) -> np.ndarray:
+    """Return the spans (n, 3) of the True pixels of `mask` [y, x], whose first pixel is (`x0`, `y0`)."""
+    padded = np.zeros((mask.shape[0], mask.shape[1] + 2), dtype=np.int8)
+    padded[:, 1:-1] = mask
+    step = np.diff(padded, axis=1)
+    y, start = np.nonzero(step == 1)
+    stop = np.nonzero(step == -1)[1]
+    return np.stack([y + y0, start + x0, stop - 1 + x0], axis=1).astype(np.int32)
+
+
+@dataclass(eq=False, slots=True)
+class HeavyPixels:
+    """Pixel values of a footprint, one entry a pixel in the order of its spans.
+
+    Parameters
+    ----------
+    image, mask, variance
+        (area,) float32 counts, int32 mask bits, float32 counts squared.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    variance: np.ndarray
+
+
+def _no_peaks() -> np.ndarray:
+    return np.zeros(0, dtype=PEAK_DTYPE)
+
+
+@dataclass(eq=False, slots=True)
+class Footprint:
+    """The pixels of a detection.
+
+    Parameters
+    ----------
+    spans
+        (n, 3) int32 rows y, x0, x1, both ends included, sorted and not overlapping (see `merge_spans`).
+    peaks
+        (m,) structured array, dtype `PEAK_DTYPE`.
+    heavy
+        The pixel values of a deblended source, else None.
+    """
+
+    spans: np.ndarray
+    peaks: np.ndarray = field(default_factory=_no_peaks)
+    heavy: HeavyPixels | None = None
+
+    @classmethod
+    def from_mask(cls, mask: np.ndarray, x0: int = 0, y0: int = 0, peaks: np.ndarray | None = None) -> Footprint:
+        """Make a footprint of the True pixels of `mask`, whose first pixel is (`x0`, `y0`)."""
+        return cls(spans_from_mask(mask, x0, y0), _no_peaks() if peaks is None else peaks)
+
+    @property
+    def area(self) -> int:
+        """The number of pixels."""
+        return int((self.spans[:, 2] - self.spans[:, 1] + 1).sum())
+
+    @property
+    def bbox(self) -> Box:
+        """The smallest box that holds all pixels; of size 0 if there are none."""
+        if not len(self.spans):
+            return Box(0, 0, 0, 0)
+        y0, x0, x1 = int(self.spans[0, 0]), int(self.spans[:, 1].min()), int(self.spans[:, 2].max())
+        return Box(x0, y0, x1 - x0 + 1, int(self.spans[-1, 0]) - y0 + 1)
+
+    def indices(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return pixel rows and columns in span order, (area,) int64 each: use as ``image[ys, xs]``."""
+        y, x0, x1 = (self.spans[:, column].astype(np.int64) for column in range(3))
+        lengths = x1 - x0 + 1
+        before = np.cumsum(lengths) - lengths
+        xs = np.arange(int(lengths.sum()), dtype=np.int64) + np.repeat(x0 - before, lengths)
+        return np.repeat(y, lengths), xs
+
+    def contains(self, x: float | np.ndarray, y: float | np.ndarray) -> np.ndarray:
+        """Return whether the pixels nearest to positions `x`, `y` belong to the footprint (bool)."""
+        column = np.floor(np.asarray(x, dtype=float) + 0.5)[..., np.newaxis]
+        row = np.floor(np.asarray(y, dtype=float) + 0.5)[..., np.newaxis]
+        ys, x0, x1 = self.spans.T
+        inside: np.ndarray = ((row == ys) & (column >= x0) & (column <= x1)).any(axis=-1)
+        return inside
+
+    def mask(self) -> np.ndarray:
+        """Return a bool array the shape of `bbox`, True for the pixels of the footprint."""
+        box = self.bbox
+        ys, xs = self.indices()
+        mask = np.zeros((box.height, box.width), dtype=bool)
+        mask[ys - box.y0, xs - box.x0] = True
+        return mask
+
+    def union(self, other: Footprint) -> Footprint:
+        """Return the pixels of both, with the peaks of both, brightest first, and no pixel values."""
+        peaks = np.concatenate([self.peaks, other.peaks])
+        order = np.argsort(-peaks["peakValue"].astype(np.float64), kind="stable")
+        return Footprint(merge_spans(np.concatenate([self.spans, other.spans])), peaks[order])
+
+    def clipped_to(self, box: Box) -> Footprint:
+        """Return the part within `box`, with the peaks that lie there and the pixel values that remain."""
+        y, x0, x1 = self.spans.T
+        start, stop = np.maximum(x0, box.x0), np.minimum(x1, box.x0 + box.width - 1)
+        kept = (y >= box.y0) & (y < box.y0 + box.height) & (start <= stop)
+        spans = np.stack([y, start, stop], axis=1)[kept].astype(np.int32)
+        px, py = self.peaks["i_x"], self.peaks["i_y"]
+        in_box = (px >= box.x0) & (px < box.x0 + box.width) & (py >= box.y0) & (py < box.y0 + box.height)
+        return Footprint(spans, self.peaks[in_box], self._heavy_within(box))
+
+    def _heavy_within(self, box: Box) -> HeavyPixels | None:
+        if self.heavy is None:
+            return None
+        ys, xs = self.indices()
+        kept = (xs >= box.x0) & (xs < box.x0 + box.width) & (ys >= box.y0) & (ys < box.y0 + box.height)
+        return HeavyPixels(self.heavy.image[kept], self.heavy.mask[kept], self.heavy.variance[kept])
+
+    def insert(self, image: np.ndarray) -> None:
+        """Write the pixel values of a heavy footprint into `image` (changed in place), whose origin is (0,
+        0).
+
+        Raises
+        ------
+        ValueError
+            The footprint carries no pixel values.
+        """
+        if self.heavy is None:
+            raise ValueError("The footprint carries no pixel values")
+        image[self.indices()] = self.heavy.image
+
+    def __repr__(self) -> str:
+        kind = "heavy " if self.heavy is not None else ""
+        return f"Footprint({kind}{self.area} pixels in {self.bbox}, {len(self.peaks)} peaks)"

@@ -1,0 +1,219 @@
+"""Reference catalogues in HTM shards: the objects within a circle.
+
+The form is that of the LSST stack of 2017 (meas_algorithms commit b99accf8, loadIndexedReferenceObjects.py):
+fluxes in Jy without a unit in the file, errors named ``_fluxSigma``. Shards of later versions (nJy,
+``_fluxErr``) are turned into that form when loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import DamagedInputError, MissingInputError
+from ..image.metadata import Metadata
+from .htm import separation, trixels_in_circle
+from .reference_config import parse_reference_config
+from .reference_shards import directory_reader, make_reference_catalog, read_reference_config, write_shards
+from .schema import Field, Schema
+from .source_catalog import SourceCatalog, make_minimal_schema
+
+__all__ = [
+    "ReferenceRegion",
+    "ShardReader",
+    "add_filter_aliases",
+    "depth_from_config",
+    "directory_reader",
+    "flux_field",
+    "load_region",
+    "make_reference_catalog",
+    "read_reference_config",
+    "to_2017_form",
+    "write_shards",
+]
+
+ShardReader = Callable[[int], SourceCatalog | None]
+"""Returns the shard of a trixel id; None if there is none."""
+
+_NJY = 1e-9
+_UNITS = {"Jy": 1.0, "nJy": _NJY}
+_CENTROID = (
+    Field("centroid_x", "D", "column of the object by the WCS it was loaded for", "pixel"),
+    Field("centroid_y", "D", "row of the object by the WCS it was loaded for", "pixel"),
+    Field("hasCentroid", "Flag", "whether the pixel position is known"),
+)
+
+
+@dataclass(frozen=True)
+class ReferenceRegion:
+    """What was loaded.
+
+    Parameters
+    ----------
+    catalog
+        Objects within the circle, in the form of 2017, with the fields centroid_x, centroid_y and hasCentroid
+        still unset.
+    loaded, missing
+        Ids of the shards that were read, and of those for which there was no file. An unoccupied trixel has
+        no file, so that a missing shard may or may not be a mistake: the caller decides.
+    """
+
+    catalog: SourceCatalog
+    loaded: tuple[int, ...]
+    missing: tuple[int, ...]
+
+
+def load_region(
+    read_shard: ShardReader,
+    depth: int,
+    ra: float,
+    dec: float,
+    radius: float,
+    master: SourceCatalog | None = None,
+) -> ReferenceRegion:
+    """Return the reference objects within a circle.
+
+    Parameters
+    ----------
+    read_shard
+        Gives shards by id.
+    depth
+        Depth of the HTM mesh, see `read_reference_config`.
+    ra, dec, radius
+        Circle in degrees, ICRS.
+    master
+        The catalogue without rows (master_schema.fits), whose fields the result has if there is no shard at
+        all.
+
+    Raises
+    ------
+    MissingInputError
+        There is neither a shard nor a master schema.
+    DamagedInputError
+        A shard has fluxes in an unknown unit.
+    """
+    loaded, missing, parts = [], [], []
+    for number in trixels_in_circle(ra, dec, radius, depth):
+        shard = read_shard(number)
+        if shard is None:
+            missing.append(number)
+            continue
+        loaded.append(number)
+        shard = to_2017_form(shard)
+        away = separation(np.degrees(shard["coord_ra"]), np.degrees(shard["coord_dec"]), ra, dec)
+        parts.append(shard.subset(away <= radius))
+    if not parts:
+        if master is None:
+            raise MissingInputError(
+                f"The reference catalogue has no file within {radius:.3f} deg of RA {ra:.4f}, Dec {dec:.4f}",
+                remedy="Mount a reference catalogue that covers this region",
+                shards=missing,
+            )
+        parts.append(to_2017_form(master).subset(np.zeros(len(master), dtype=bool)))
+    return ReferenceRegion(_joined(parts), tuple(loaded), tuple(missing))
+
+
+def _joined(parts: list[SourceCatalog]) -> SourceCatalog:
+    """Return all rows, with the fields of the first part and the fields for pixel positions."""
+    own = [field for field in parts[0].schema if field.name not in {extra.name for extra in _CENTROID}]
+    schema = Schema([*own, *_CENTROID], parts[0].schema.aliases)
+    result = SourceCatalog(schema, sum(len(part) for part in parts))
+    for field in own:
+        for part in parts:
+            if field.name not in part:
+                raise DamagedInputError(
+                    f"A shard of the reference catalogue lacks the field {field.name}, which others have",
+                    remedy="Install all shards from one version of the catalogue",
+                )
+        result.adopt(field.name, np.concatenate([part.column(field.name) for part in parts]))
+    result.metadata = parts[0].metadata.copy()
+    return result
+
+
+def to_2017_form(shard: SourceCatalog) -> SourceCatalog:
+    """Return a shard with fluxes in Jy, errors named ``_fluxSigma``, and the minimal fields first.
+
+    The unit is that of the file if stated, else Jy, or nJy from REFCAT_FORMAT_VERSION 1 on.
+
+    Raises
+    ------
+    DamagedInputError
+        The unit of a flux is neither Jy nor nJy, or there are no positions.
+    """
+    if any(name not in shard for name in ("id", "coord_ra", "coord_dec")):
+        raise DamagedInputError(
+            f"A reference catalogue file has no positions; its fields are {', '.join(shard.schema.names()[:6])}",
+            remedy="Install the files of the catalogue again",
+        )
+    version = shard.metadata.get("REFCAT_FORMAT_VERSION", 0)
+    default = "nJy" if isinstance(version, int) and version >= 1 else "Jy"
+    schema = make_minimal_schema()
+    columns: dict[str, np.ndarray] = {}
+    for field in shard.schema:
+        name = field.name.replace("_fluxErr", "_fluxSigma")
+        column = shard.column(field.name)
+        if name.endswith(("_flux", "_fluxSigma")):
+            unit = field.unit or default
+            if unit not in _UNITS:
+                raise DamagedInputError(
+                    f"The reference catalogue gives {field.name} in {unit!r}; known are Jy and nJy",
+                    remedy="Convert the catalogue",
+                )
+            column = column.astype(np.float64) * _UNITS[unit]
+            field = Field(name, "D", field.doc, "Jy")
+        if name not in schema.names():
+            schema.add(replace(field, name=name))
+        columns[name] = column
+    for name, target in shard.schema.aliases.items():
+        schema.set_alias(name.replace("_fluxErr", "_fluxSigma"), target.replace("_fluxErr", "_fluxSigma"))
+    result = SourceCatalog(schema, len(shard))
+    for name, column in columns.items():
+        result.adopt(name, column)
+    metadata = {key: value for key, value in shard.metadata.items() if key != "REFCAT_FORMAT_VERSION"}
+    result.metadata = Metadata(metadata)
+    return result
+
+
+def depth_from_config(text: str, source: str) -> int:
+    """Return the HTM depth that the text of a reference catalogue's config.py states.
+
+    Parameters
+    ----------
+    source
+        Name of the file, for messages.
+
+    Raises
+    ------
+    DamagedInputError, UnsafeInputError
+        See `parse_reference_config`.
+    """
+    return parse_reference_config(text, source).depth
+
+
+def add_filter_aliases(cat: SourceCatalog, filter_map: Mapping[str, str]) -> None:
+    """Let ``<camera filter>_camFlux`` stand for ``<reference filter>_flux``, and the same for the errors."""
+    for camera, reference in filter_map.items():
+        if f"{reference}_flux" in cat.schema.names():
+            cat.schema.set_alias(f"{camera}_camFlux", f"{reference}_flux")
+            cat.schema.set_alias(f"{camera}_camFluxSigma", f"{reference}_fluxSigma")
+
+
+def flux_field(cat: SourceCatalog, filter_name: str) -> str:
+    """Return the name of the flux field for a camera filter: ``<filter>_camFlux`` if it exists, else
+    ``<filter>_flux``.
+
+    Raises
+    ------
+    MissingInputError
+        The reference catalogue has neither.
+    """
+    for name in (f"{filter_name}_camFlux", f"{filter_name}_flux"):
+        if name in cat:
+            return name
+    have = [name for name in cat.schema.names() if name.endswith("_flux")]
+    raise MissingInputError(
+        f"The reference catalogue has no flux for filter {filter_name!r}; it has {', '.join(have) or 'none'}",
+        remedy="Use another reference catalogue, or map the filter in the loader's filterMap",
+    )
