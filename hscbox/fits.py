@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gzip
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from zlib import error as ZlibError
 
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
@@ -54,7 +54,7 @@ def open_checked(path: Path | str) -> Iterator[fits.HDUList]:
         size = len(gzip.decompress(path.read_bytes())) if compressed else path.stat().st_size
     except FileNotFoundError as error:
         raise MissingInputError(f"No such file: {path}", remedy=_link_remedy(path)) from error
-    except (EOFError, ZlibError, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DamagedInputError(f"{path} is a damaged gzip file: {error}", remedy="Fetch it again") from error
     except OSError as error:
         raise MissingInputError(f"Cannot open {path}: {error.strerror or error}") from error

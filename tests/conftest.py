@@ -46,6 +46,12 @@ class Guide:
         return self.root / "sim" / "raw" / "HSCA04098410.fits"
 
 
+def mount(guide: Guide, repository: Path) -> None:
+    """Make an input repository with the guide's calibrations and reference catalogue."""
+    sim = guide.root / "sim"
+    run("hscbox", "mount", repository, "--calib", sim / "CALIB", "--ref-cats", sim / "ref_cats")
+
+
 def play_guide(root: Path) -> Guide:
     """Simulate, mount, ingest and process the guide's frame, cut to fewer rows, with the guide's own words."""
     run("hscbox", "simulate", root / "sim", "--rows", ROWS)
@@ -71,15 +77,13 @@ def guide(tmp_path_factory: pytest.TempPathFactory) -> Guide:
             (shared / "stdout").write_text(played.process.stdout)
             (shared / "stderr").write_text(played.process.stderr)
             record.touch()
-    process = subprocess.CompletedProcess(
-        [], 0, (shared / "stdout").read_text(), (shared / "stderr").read_text()
-    )
+    process = subprocess.CompletedProcess([], 0, (shared / "stdout").read_text(), (shared / "stderr").read_text())
     return Guide(shared, (shared / "ingest.log").read_text(), process)
 
 
 @pytest.fixture
 def fresh_input(guide: Guide, tmp_path: Path) -> Path:
     """Return a new input repository with the guide's frame ingested, free to be spoilt."""
-    run("hscbox", "mount", tmp_path / "input", "--calib", guide.root / "sim/CALIB", "--ref-cats", guide.root / "sim/ref_cats")
+    mount(guide, tmp_path / "input")
     run("hscbox", "ingest-images", tmp_path / "input", guide.raw)
     return tmp_path / "input"

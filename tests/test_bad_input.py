@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from conftest import Guide, run
+from conftest import Guide, mount, run
 
 ID = ("--id", "visit=40984", "ccd=55")
 
@@ -84,14 +84,14 @@ def rows(repository: Path) -> int:
 )
 def test_raws_with_bad_headers_are_refused_and_leave_nothing(guide, fresh_input, tmp_path, cards, words):
     bad = altered_raw(guide, tmp_path / "HSCA04098699.fits", **cards)
-    before = {path for path in fresh_input.rglob("*")}
+    before = set(fresh_input.rglob("*"))
     done = ingest(fresh_input, bad)
     assert done.returncode == 4
     text = "".join((done.stdout + done.stderr).split())
     assert all(word in text for word in words) and bad.name in text
     assert "Traceback" not in done.stderr
     assert rows(fresh_input) == 1
-    assert {path for path in fresh_input.rglob("*")} == before
+    assert set(fresh_input.rglob("*")) == before
 
 
 def test_object_with_dots_and_slashes_stays_inside(guide, fresh_input, tmp_path):
@@ -115,7 +115,7 @@ def test_truncated_raw_is_refused_at_ingest(guide, fresh_input, tmp_path):
 def test_raw_truncated_after_ingest(guide, tmp_path):
     own = tmp_path / "HSCA04098410.fits"
     shutil.copyfile(guide.raw, own)
-    run("hscbox", "mount", tmp_path / "input", "--calib", guide.root / "sim/CALIB", "--ref-cats", guide.root / "sim/ref_cats")
+    mount(guide, tmp_path / "input")
     run("hscbox", "ingest-images", tmp_path / "input", own)
     own.write_bytes(guide.raw.read_bytes()[:1_000_000])
     done = process(tmp_path / "input", tmp_path / "output")
@@ -166,7 +166,7 @@ def test_kernel_pickle_that_executes_is_refused(guide, fresh_input, tmp_path):
 
 def test_missing_reference_shard(fresh_input, tmp_path):
     catalog = private_reference(fresh_input)
-    gone = [path for path in catalog.glob("[0-9]*.fits")]
+    gone = list(catalog.glob("[0-9]*.fits"))
     for path in gone:
         path.unlink()
     done = process(fresh_input, tmp_path / "output")
@@ -197,7 +197,7 @@ def _dataset(scene_changes: dict[str, object], guide: Guide, tmp_path: Path) -> 
     raw = tmp_path / "HSCA04098410.fits"
     write_raw(raw, simulate_frame(Scene(rows=1280, **scene_changes)))
     repository = tmp_path / "input"
-    run("hscbox", "mount", repository, "--calib", guide.root / "sim/CALIB", "--ref-cats", guide.root / "sim/ref_cats")
+    mount(guide, repository)
     run("hscbox", "ingest-images", repository, raw)
     return repository
 
@@ -211,14 +211,14 @@ def test_no_stars(guide, tmp_path):
 
 def test_all_saturated(guide, tmp_path):
     raw = altered_raw(guide, tmp_path / "HSCA04098410.fits", pixels=lambda data: np.full_like(data, 65535))
-    run("hscbox", "mount", tmp_path / "input", "--calib", guide.root / "sim/CALIB", "--ref-cats", guide.root / "sim/ref_cats")
+    mount(guide, tmp_path / "input")
     run("hscbox", "ingest-images", tmp_path / "input", raw)
     assert_one_line_error(process(tmp_path / "input", tmp_path / "output"), 20, "saturated")
 
 
 def test_focus_ccd_is_refused_by_name(guide, tmp_path):
     raw = altered_raw(guide, tmp_path / "f.fits", DET_ID=104, T_SDOID=48, T_BEEID=1, FRAMEID="HSCA04098548")
-    run("hscbox", "mount", tmp_path / "input", "--calib", guide.root / "sim/CALIB", "--ref-cats", guide.root / "sim/ref_cats")
+    mount(guide, tmp_path / "input")
     run("hscbox", "ingest-images", tmp_path / "input", raw)
     done = process(tmp_path / "input", tmp_path / "output", ids=("--id", "ccd=104"))
     assert_one_line_error(done, 20, "104", "focus")

@@ -109,8 +109,8 @@ def test_log_lines_have_the_original_shape(guide: Guide) -> None:
         r"total \d+ sources",
         r"processCcd\.calibrate\.measurement INFO: Measuring \d+ sources \(\d+ parents, \d+ children\) ?",
         r"processCcd\.calibrate INFO: Copying flags from icSourceCat to sourceCat for \d+ sources",
-        r"processCcd\.calibrate\.astrometry INFO: Matched and fit WCS in \d iterations; found \d+ matches with scatter = "
-        r"\d\.\d+ \+- \d\.\d+ arcsec",
+        r"processCcd\.calibrate\.astrometry INFO: Matched and fit WCS in \d iterations; found \d+ matches with "
+        r"scatter = \d\.\d+ \+- \d\.\d+ arcsec",
         r"processCcd\.calibrate\.photoCal INFO: Magnitude zero point: 33\.\d+ \+/- 0\.\d+ from \d+ stars",
         r"processCcd\.calibrate INFO: Photometric zero-point: 33\.\d+",
     ):
@@ -148,7 +148,9 @@ def test_source_ids_and_parents(guide: Guide) -> None:
 
 
 def test_a_second_run_gives_the_same_bytes(guide: Guide, tmp_path: Path) -> None:
-    run("hscbox", "process-ccd", guide.input, "--output", tmp_path / "again", "--id", "visit=40984", "ccd=55", "-j", "2")
+    run(
+        "hscbox", "process-ccd", guide.input, "--output", tmp_path / "again", "--id", "visit=40984", "ccd=55", "-j", "2"
+    )
     assert digests(tmp_path / "again") == digests(guide.output)
 
 

@@ -132,9 +132,8 @@ def pattern_transform(
     first, second, length, angle = _pairs(bright_source)
     ref_first, ref_second, ref_length, ref_angle = _pairs(bright_reference)
     order = np.argsort(ref_length, kind="stable")
-    ref_first, ref_second, ref_length, ref_angle = (
-        values[order] for values in (ref_first, ref_second, ref_length, ref_angle)
-    )
+    ref_first, ref_second = ref_first[order], ref_second[order]
+    ref_length, ref_angle = ref_length[order], ref_angle[order]
     best: tuple[int, FloatArray | None] = (5, None)
     candidates = 0
     for index in np.argsort(-length, kind="stable"):
@@ -200,9 +199,8 @@ def _displacement(transform: FloatArray, xy: FloatArray) -> float:
 
 def _fit_affine(source: FloatArray, reference: FloatArray) -> FloatArray:
     design = np.column_stack([source, np.ones(len(source))])
-    solution, *_ = np.linalg.lstsq(design, reference, rcond=None)
-    transform: FloatArray = solution.T
-    return transform
+    solution = np.linalg.lstsq(design, reference, rcond=None)[0]
+    return np.ascontiguousarray(solution.T, dtype=np.float64)
 
 
 def _count_and_refine(

@@ -184,7 +184,7 @@ def zero_point(
 
 def _clip(difference: FloatArray, config: PhotoCalConfig) -> BoolArray:
     centre, sigma = _mode_and_width(difference)
-    kept = np.abs(difference - centre) < config.nSigma * min(sigma, config.sigmaMax)
+    kept: BoolArray = np.abs(difference - centre) < config.nSigma * min(sigma, config.sigmaMax)
     for _ in range(config.nIter):
         if not kept.any():
             break

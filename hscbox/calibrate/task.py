@@ -27,7 +27,7 @@ from ..measure.task import SingleFrameMeasurementConfig, SingleFrameMeasurementT
 from ..task_metadata import record, timed, timed_method
 from .astrometry import AstrometryConfig, AstrometrySolution, AstrometryTask, SourceMatcher
 from .photocal import PhotoCalConfig, ZeroPoint, colour_corrected_magnitude, select_matches, zero_point
-from .ref_objects import LoadReferenceObjectsConfig, ReferenceRegion, RefObjLoader, ShardReader
+from .ref_objects import LoadReferenceObjectsConfig, ReferenceRegion, RefObjLoader
 
 __all__ = ["CalibrateConfig", "CalibrateResult", "CalibrateTask"]
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..catalog.source_catalog import SourceCatalog
+    from ..image.photo_calib import PhotoCalib
 
 __all__ = ["export"]
 
@@ -27,10 +33,14 @@ def export(
     from ..errors import UsageError
     from ..image.fits_exposure import read_exposure
 
-    writers = {".csv": export_csv, ".parquet": export_parquet, ".reg": export_ds9}
+    writers: dict[str, Callable[[Path, SourceCatalog, PhotoCalib | None], None]] = {
+        ".csv": export_csv,
+        ".parquet": export_parquet,
+        ".reg": export_ds9,
+    }
     if output.suffix not in writers:
         raise UsageError(f"Unknown ending '{output.suffix}' of {output}, allowed are {', '.join(writers)}")
-    sources = read_catalog(catalog)
+    sources = read_catalog(catalog, footprints=False)
     photo_calib = read_exposure(exposure).photo_calib if exposure is not None else None
     writers[output.suffix](output, sources, photo_calib)
     typer.echo(f"{len(sources)} rows written to {output}")

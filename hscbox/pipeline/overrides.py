@@ -90,7 +90,7 @@ def _path(node: ast.expr, where: str) -> list[str | tuple[str]]:
     """Return the steps of a target: names for attributes, one-element tuples for keys."""
     if isinstance(node, ast.Attribute):
         return [*_path(node.value, where), node.attr]
-    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
         return [*_path(node.value, where), (node.slice.value,)]
     if isinstance(node, ast.Name) and node.id in _ROOTS:
         return []

@@ -23,8 +23,8 @@ from ..camera.detector import Detector
 from ..camera.filters import canonical_name
 from ..camera.visit_info import visit_info_from_header
 from ..catalog.matches import write_denormalized
-from ..catalog.reference_config import parse_reference_config
 from ..catalog.reference import ShardReader
+from ..catalog.reference_config import parse_reference_config
 from ..catalog.source_catalog import SourceCatalog
 from ..characterize.task import CharacterizeImageConfig, CharacterizeImageTask, CharacterizeResult
 from ..errors import FocusCcdError, HscboxError, MissingInputError

@@ -15,6 +15,7 @@ from lsst.pex.config import FieldValidationError
 from ..butler.butler import Butler
 from ..butler.data_id import parse_ids
 from ..butler.lookup import Expansion
+from ..butler.paths import absolute
 from ..errors import ConfigError, ExitStatus, MissingInputError, UnknownDataIdError, UsageError
 from .arguments import DEFAULT_TIMEOUT, ProcessCcdArguments
 from .config_store import config_digest
@@ -93,7 +94,7 @@ def _places(arguments: ProcessCcdArguments) -> _Places:
 
 def _rooted(path: str, variable: str) -> Path:
     """Make a path absolute, relative ones below the directory that an environment variable names."""
-    return Path(os.path.abspath(Path(os.environ.get(variable, "")) / path))
+    return absolute(Path(os.environ.get(variable, "")) / path)
 
 
 def _config(arguments: ProcessCcdArguments) -> ProcessCcdConfig:

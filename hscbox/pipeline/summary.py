@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from .execution import CcdOutcome
+from .process_ccd import CcdSummary
 
 __all__ = ["print_summary"]
 
-_ROWS = (
+_ROWS: tuple[tuple[str, Callable[[CcdSummary], str]], ...] = (
     ("sky level (ADU)", lambda s: f"{s.sky:.2f} +- {s.sky_sigma:.2f}"),
     ("seeing, FWHM (arcsec)", lambda s: f"{s.seeing_arcsec:.3f}"),
     ("PSF stars", lambda s: f"{s.psf_stars}"),
@@ -37,7 +38,7 @@ def print_summary(outcomes: Sequence[CcdOutcome], elapsed: float) -> None:
         for outcome in shown:
             table.add_column(f"visit {outcome.data_id['visit']} ccd {outcome.data_id['ccd']}", justify="right")
         for label, text in _ROWS:
-            table.add_row(label, *(text(outcome.summary) for outcome in shown))
+            table.add_row(label, *(text(outcome.summary) for outcome in shown if outcome.summary is not None))
         console.print(table)
     for outcome in outcomes:
         if outcome.status:

@@ -102,14 +102,10 @@ def bright_stars(truth: Truth, sources: SourceCatalog, exposure: Exposure) -> Br
     return BrightStars(candidates[hit], rows[nearest[hit]])
 
 
-def star_numbers(
-    truth: Truth, sources: SourceCatalog, exposure: Exposure, stars: BrightStars
-) -> dict[str, Measured]:
+def star_numbers(truth: Truth, sources: SourceCatalog, exposure: Exposure, stars: BrightStars) -> dict[str, Measured]:
     """Return astrometric and photometric numbers of the bright stars."""
     assert exposure.wcs is not None and exposure.photo_calib is not None
-    ra, dec = exposure.wcs.pixel_to_sky(
-        sources["slot_Centroid_x"][stars.rows], sources["slot_Centroid_y"][stars.rows]
-    )
+    ra, dec = exposure.wcs.pixel_to_sky(sources["slot_Centroid_x"][stars.rows], sources["slot_Centroid_y"][stars.rows])
     d_ra = (ra - truth.ra[stars.truth]) * np.cos(np.deg2rad(dec)) * 3.6e6
     d_dec = (dec - truth.dec[stars.truth]) * 3.6e6
     numbers = {
@@ -165,9 +161,9 @@ def psf_numbers(truth: Truth, exposure: Exposure, used_xy: FloatArray) -> dict[s
     near_used, _ = match_within(truth.psf_xy, used_xy, 3.0)
     unused = np.flatnonzero(~near_used)
     true = np.array([_size_and_ellipticity(truth.psf_stamps[k]) for k in unused]).reshape(-1, 3)
-    model = np.array(
-        [_size_and_ellipticity(exposure.psf.kernel_image(*truth.psf_xy[k])) for k in unused]
-    ).reshape(-1, 3)
+    model = np.array([_size_and_ellipticity(exposure.psf.kernel_image(*truth.psf_xy[k])) for k in unused]).reshape(
+        -1, 3
+    )
     size = 100 * (model[:, 0] / true[:, 0] - 1)
     return {
         "psf_size_median": median_of(size),
@@ -192,9 +188,7 @@ def source_numbers(truth: Truth, sources: SourceCatalog, exposure: Exposure) -> 
     rows = np.flatnonzero(leaves(sources))
     positions = np.stack([sources["slot_Centroid_x"][rows], sources["slot_Centroid_y"][rows]], axis=1)
     true_xy = np.stack([truth.x, truth.y], axis=1)
-    wanted = (
-        (snr > 17) & (snr < 23) & usable_centres(truth, exposure) & (truth.brighter_distance_px > fwhm)
-    )
+    wanted = (snr > 17) & (snr < 23) & usable_centres(truth, exposure) & (truth.brighter_distance_px > fwhm)
     complete, _ = match_within(true_xy[wanted], positions, fwhm)
     with np.errstate(invalid="ignore", divide="ignore"):
         measured = sources["slot_PsfFlux_flux"][rows] / sources["slot_PsfFlux_fluxSigma"][rows]
