@@ -1,0 +1,1 @@
+"""Background, cosmic rays, detection and deblending."""

@@ -1,0 +1,112 @@
+"""Fit the sky background: clipped means of a grid of cells, smoothed by a Chebyshev surface.
+
+The method of the HSC pipeline (Bosch et al. 2018, PASJ 70, S5, section 4.7; the cell grid and the weights follow
+lsst/afw e0459d59, src/math/Background.cc and src/math/Approximate.cc).
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+from lsst.pex.config import ChoiceField, Config, Field, ListField, RangeField
+from numpy.typing import NDArray
+
+from hscbox.errors import BackgroundError
+from hscbox.image.background import BackgroundModel, cell_starts
+from hscbox.image.mask import mask_bits
+
+from .cell_statistics import cell_statistics
+
+__all__ = ["BackgroundConfig", "fit_background"]
+
+
+class BackgroundConfig(Config):  # type: ignore[misc]
+    """How the sky background is fitted."""
+
+    binSize = RangeField(
+        dtype=int, default=128, min=1, doc="Size of a cell in x and y [px]; larger is smoother.")
+    binSizeX = RangeField(dtype=int, default=0, min=0, doc="Size of a cell in x [px]; 0: binSize.")
+    binSizeY = RangeField(dtype=int, default=0, min=0, doc="Size of a cell in y [px]; 0: binSize.")
+    statisticsProperty = ChoiceField(
+        dtype=str, default="MEANCLIP", doc="Statistic that stands for a cell.",
+        allowed={"MEANCLIP": "mean clipped at 3 sigma", "MEAN": "plain mean", "MEDIAN": "median"})
+    ignoredPixelMask = ListField(
+        dtype=str, default=["BAD", "EDGE", "DETECTED", "DETECTED_NEGATIVE", "NO_DATA"],
+        doc="Mask planes whose pixels are left out.")
+    isNanSafe = Field(
+        dtype=bool, default=False,
+        doc="Kept for old override files: pixels that are not finite are always left out.")
+    useApprox = ChoiceField(
+        dtype=bool, default=True, doc="Smooth the cells by a Chebyshev surface.",
+        allowed={True: "Chebyshev surface; the only form there is"})
+    approxOrderX = RangeField(
+        dtype=int, default=6, min=0, doc="Total degree of the Chebyshev surface; larger follows finer structure.")
+    approxOrderY = Field(dtype=int, default=-1, doc="Must be -1 or equal to approxOrderX.")
+    weighting = Field(dtype=bool, default=True, doc="Weight cells by 1 / standard error in the surface fit.")
+
+    def validate(self) -> None:
+        """Refuse orders that differ between the axes."""
+        super().validate()
+        if self.approxOrderY not in (-1, self.approxOrderX):
+            raise ValueError(
+                f"approxOrderY = {self.approxOrderY} contradicts approxOrderX = {self.approxOrderX}; "
+                "set approxOrderY to -1")
+
+
+def fit_background(
+    image: NDArray[np.float32],
+    mask: NDArray[np.int32],
+    config: BackgroundConfig,
+    log: logging.Logger | None = None,
+) -> BackgroundModel:
+    """Fit the background of an image.
+
+    Parameters
+    ----------
+    image, mask
+        Pixels [ADU] and their mask bits, shape (height, width). Nothing is modified.
+    config
+        Cell size, statistic, mask planes left out, order of the surface.
+    log
+        Receives a warning when a small image forces a lower order.
+
+    Raises
+    ------
+    BackgroundError
+        If no cell has a usable value.
+    """
+    height, width = image.shape
+    x_edges = cell_starts(width, width // (config.binSizeX or config.binSize) + 1)
+    y_edges = cell_starts(height, height // (config.binSizeY or config.binSize) + 1)
+    stats, errors = cell_statistics(
+        image, mask, mask_bits(*config.ignoredPixelMask), x_edges, y_edges, config.statisticsProperty)
+    valid = np.isfinite(stats) & np.isfinite(errors) & (errors > 0)
+    if not valid.any():
+        raise BackgroundError(
+            f"no valid cell to fit the background: all {stats.size} cells of {config.binSize} px are masked "
+            f"({', '.join(config.ignoredPixelMask)}) or constant; one is needed",
+            remedy="Look at the mask plane of the exposure, or use a larger binSize",
+            cells=stats.size,
+        )
+    return BackgroundModel(
+        stats=stats,
+        mask=np.zeros(stats.shape, dtype=np.int32),
+        error=errors,
+        width=width,
+        height=height,
+        approx_order=_order(valid, config.approxOrderX, log),
+        weighting=config.weighting,
+    )
+
+
+def _order(valid: NDArray[np.bool_], order: int, log: logging.Logger | None) -> int:
+    # An image of few rows (a cut-out) has fewer cells than the surface has terms in y.
+    n_columns, n_rows = int(valid.any(axis=0).sum()), int(valid.any(axis=1).sum())
+    possible = min(order, n_columns - 1, n_rows - 1)
+    while (possible + 1) * (possible + 2) // 2 > int(valid.sum()):
+        possible -= 1
+    if possible < order and log is not None:
+        log.warning("Too few cells (%d x %d) to constrain a background of order %d; reducing the order to %d",
+                    n_columns, n_rows, order, possible)
+    return possible
