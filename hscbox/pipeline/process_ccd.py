@@ -38,6 +38,9 @@ __all__ = ["CcdSummary", "ProcessCcdConfig", "ProcessCcdTask"]
 
 DataId = Mapping[str, int | str | float]
 _CCDS_PER_VISIT = 200
+_PIXEL_ARCSEC = 0.168
+# Full width at half maximum of a Gaussian in units of its sigma.
+_FWHM = 2.3548
 
 
 class ProcessCcdConfig(pex_config.Config):  # type: ignore[misc]
@@ -172,12 +175,12 @@ class ProcessCcdTask:
             isr = self._isr(data_id, detector)
             exposure_id = int(data_id["visit"]) * _CCDS_PER_VISIT + detector.id
             logging.getLogger(self.char_image.name).info("Processing %s", dict(data_id))
-            characterized = self.char_image.run(isr.exposure, exposure_id)
-            self.butler.put(characterized.sources, "icSrc", data_id)
+            characterized = self.char_image.run(exposure=isr.exposure, exposure_id=exposure_id)
+            self.butler.put(characterized.catalog, "icSrc", data_id)
             if not self.config.doCalibrate:
                 return _summary(isr, characterized, None)
             logging.getLogger(self.calibrate.name).info("Processing %s", dict(data_id))
-            calibrated = self.calibrate.run(characterized.exposure, exposure_id, characterized.sources)
+            calibrated = self.calibrate.run(characterized.exposure, exposure_id, characterized.catalog)
             self._write(data_id, characterized, calibrated)
         return _summary(isr, characterized, calibrated)
 
@@ -272,10 +275,10 @@ def _summary(isr: IsrResult, characterized: CharacterizeResult, calibrated: Cali
     common: dict[str, Any] = {
         "sky": float(metadata["SKYLEVEL"]),  # type: ignore[arg-type]
         "sky_sigma": float(metadata["SKYSIGMA"]),  # type: ignore[arg-type]
-        "seeing_arcsec": characterized.seeing_arcsec,
-        "psf_stars": characterized.psf_stars,
-        "cosmic_rays": characterized.cosmic_rays,
-        "bright_sources": len(characterized.sources),
+        "seeing_arcsec": characterized.numbers.psf_sigma[-1] * _FWHM * _PIXEL_ARCSEC,
+        "psf_stars": characterized.numbers.n_psf_stars[-1],
+        "cosmic_rays": characterized.numbers.n_cosmic_rays[-1],
+        "bright_sources": len(characterized.catalog),
     }
     if calibrated is None:
         return CcdSummary(**common)

@@ -62,9 +62,6 @@ def run_process_ccd(arguments: ProcessCcdArguments) -> int:
         return int(ExitStatus.OK)
     if places.output is None:
         raise UsageError("No output", remedy="Give --output DIR or --rerun NAME")
-    root = logging.getLogger("root")
-    root.info("Running: %s", " ".join(sys.argv))
-    verify_dispatch(root)
     return _process(arguments, places, places.output, config, ids)
 
 
@@ -131,6 +128,9 @@ def _process(
     if arguments.clobber_output:
         _clobber(output, places.input)
     butler = Butler.for_run(places.input, output, calib_root=places.calib)
+    root = logging.getLogger("root")
+    root.info("Running: %s", " ".join(sys.argv))
+    verify_dispatch(root)
     task = ProcessCcdTask(config, butler, config_digest(config))
     policy = RecordPolicy(
         clobber_config=arguments.clobber_config,
