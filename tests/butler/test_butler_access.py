@@ -27,10 +27,21 @@ def butler(repository: Path, make_raw, make_calib, tmp_path: Path) -> Butler:
 
 
 def test_paths_of_the_fourteen_products(butler: Butler, tmp_path: Path):
-    names = (
-        "processCcd_config packages icSrc_schema src_schema calexp calexpBackground icSrc src srcMatch srcMatchFull "
-        "processCcd_metadata ossThumb flattenedThumb"
-    ).split()
+    names = [
+        "processCcd_config",
+        "packages",
+        "icSrc_schema",
+        "src_schema",
+        "calexp",
+        "calexpBackground",
+        "icSrc",
+        "src",
+        "srcMatch",
+        "srcMatchFull",
+        "processCcd_metadata",
+        "ossThumb",
+        "flattenedThumb",
+    ]
     paths = {str(butler.write_path(name, ID).relative_to(tmp_path / "output")) for name in names}
     assert paths == {
         "config/processCcd.py",
@@ -126,7 +137,7 @@ def test_hostile_values_do_not_leave_the_repository(butler: Butler):
 
 
 def test_keys_subset_and_references(butler: Butler):
-    keys = "field dateObs pointing filter visit ccd taiObs expTime".split()
+    keys = ["field", "dateObs", "pointing", "filter", "visit", "ccd", "taiObs", "expTime"]
     assert list(butler.getKeys("raw")) == keys
     assert butler.getKeys("raw")["visit"] is int and butler.getKeys("raw")["expTime"] is float
     assert "ccd" not in butler.getKeys("calexp", level="visit")

@@ -34,7 +34,9 @@ CREATE = [
 
 def rows(root: Path, table: str = "raw") -> list[str]:
     connection = sqlite3.connect(root / "registry.sqlite3")
-    result = ["|".join("" if v is None else str(v) for v in row) for row in connection.execute(f"SELECT * FROM {table}")]
+    result = [
+        "|".join("" if v is None else str(v) for v in row) for row in connection.execute(f"SELECT * FROM {table}")
+    ]
     connection.close()
     return result
 
@@ -165,7 +167,9 @@ def test_hostile_and_damaged_files_are_refused_and_the_others_go_on(repository: 
 
 
 def test_odd_object_names_stay_within_the_repository(repository: Path, make_raw, tmp_path: Path):
-    report = ingest_images(repository, [str(make_raw(OBJECT="../../escape")), str(make_raw("raw/b", DET_ID=3, OBJECT=".."))])
+    report = ingest_images(
+        repository, [str(make_raw(OBJECT="../../escape")), str(make_raw("raw/b", DET_ID=3, OBJECT=".."))]
+    )
     assert report.ingested == 2
     assert [p for p in files_in(repository) if p.endswith(".fits")] == [
         "__/2015-10-10/01378/HSC-R/HSC-0040984-003.fits",
@@ -178,7 +182,10 @@ def test_missing_optional_values_become_null_and_nothing_leaks_between_files(rep
     second = make_raw("raw/2.fits", DET_ID=56, T_AG=None, EXPTIME=None)
     ingest_images(repository, [str(first), str(second)])
     connection = sqlite3.connect(repository / "registry.sqlite3")
-    assert connection.execute("SELECT autoguider, expTime FROM raw ORDER BY ccd").fetchall() == [(1, 300.0), (None, None)]
+    assert connection.execute("SELECT autoguider, expTime FROM raw ORDER BY ccd").fetchall() == [
+        (1, 300.0),
+        (None, None),
+    ]
     connection.close()
 
 

@@ -54,7 +54,7 @@ def test_nearest_values(large: Path):
 
 
 def test_unknown_columns_name_the_choices(large: Path):
-    with pytest.raises(UsageError, match="Unknown key 'vist'.*Did you mean 'visit'"):
+    with pytest.raises(UsageError, match=r"Unknown key 'vist'.*Did you mean 'visit'"):
         Registry(large).query("raw", ("ccd",), {"vist": 1})
     with pytest.raises(UsageError, match="Unknown key"):
         Registry(large).query("raw", ("ccd; DROP TABLE raw",), {})

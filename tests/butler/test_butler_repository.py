@@ -6,7 +6,7 @@ import pytest
 
 from hscbox.butler.butler import Butler
 from hscbox.butler.mount import mount
-from hscbox.butler.paths import rerun_paths
+from hscbox.butler.paths import rerun_paths, with_prefix
 from hscbox.butler.repository import chain, open_repository, spelled
 from hscbox.butler.repository_cfg import RepositoryCfg, read_cfg, write_cfg
 from hscbox.errors import DamagedInputError, MissingInputError, OutputError, UnsafeInputError, UsageError
@@ -162,6 +162,15 @@ def test_reruns(repository: Path):
     for bad in ("a:b:c", "", ":b"):
         with pytest.raises(UsageError):
             rerun_paths(repository, bad)
+
+
+def test_prefix_variables_apply_to_relative_paths_only(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("PIPE_INPUT_ROOT", str(tmp_path))
+    assert with_prefix("a/../b", "PIPE_INPUT_ROOT") == tmp_path / "b"
+    assert with_prefix("/abs", "PIPE_INPUT_ROOT") == Path("/abs")
+    monkeypatch.delenv("PIPE_INPUT_ROOT")
+    monkeypatch.chdir(tmp_path)
+    assert with_prefix("x", "PIPE_INPUT_ROOT") == tmp_path / "x"
 
 
 def test_mount_makes_what_the_guide_makes_by_hand(tmp_path: Path):

@@ -44,13 +44,48 @@ def test_round_trip(tmp_path: Path, exposure: Exposure) -> None:
 def test_layout(tmp_path: Path, exposure: Exposure) -> None:
     write_exposure(tmp_path / "corr.fits", exposure)
     with open_checked(tmp_path / "corr.fits") as hdus:
-        assert [hdu.header.get("EXTTYPE") for hdu in hdus][:5] == [None, "IMAGE", "MASK", "VARIANCE", "ARCHIVE_INDEX"]
+        assert [hdu.header.get("EXTTYPE") for hdu in hdus][:5] == [
+            None,
+            "IMAGE",
+            "MASK",
+            "VARIANCE",
+            "ARCHIVE_INDEX",
+        ]
         assert [hdu.header["BITPIX"] for hdu in hdus][:5] == [8, -32, 32, -32, 8]
         primary = list(hdus[0].header)
         assert "EXPINFO_V" not in primary
-        order = ["OBJECT", "AR_HDU", "AP_CORR_MAP_ID", "PSF_ID", "VALID_POLYGON_ID", "FILTER", "DETNAME", "DETSER", "EXPID"]
-        order += ["EXPTIME", "DARKTIME", "DATE-AVG", "TIMESYS", "AVG-ERA", "BORE-RA", "BORE-DEC", "BORE-AZ", "BORE-ALT"]
-        order += ["BORE-AIRMASS", "BORE-ROTANG", "ROTTYPE", "OBS-LONG", "OBS-LAT", "OBS-ELEV", "AIRPRESS", "HUMIDITY"]
+        order = [
+            "OBJECT",
+            "AR_HDU",
+            "AP_CORR_MAP_ID",
+            "PSF_ID",
+            "VALID_POLYGON_ID",
+            "FILTER",
+            "DETNAME",
+            "DETSER",
+            "EXPID",
+        ]
+        order += [
+            "EXPTIME",
+            "DARKTIME",
+            "DATE-AVG",
+            "TIMESYS",
+            "AVG-ERA",
+            "BORE-RA",
+            "BORE-DEC",
+            "BORE-AZ",
+            "BORE-ALT",
+        ]
+        order += [
+            "BORE-AIRMASS",
+            "BORE-ROTANG",
+            "ROTTYPE",
+            "OBS-LONG",
+            "OBS-LAT",
+            "OBS-ELEV",
+            "AIRPRESS",
+            "HUMIDITY",
+        ]
         order += ["FLUXMAG0", "FLUXMAG0ERR"]
         assert [key for key in primary if key in order] == order
         assert "AIRTEMP" not in primary
@@ -62,7 +97,18 @@ def test_layout(tmp_path: Path, exposure: Exposure) -> None:
         assert planes["NO_DATA"] == 8 and planes["CROSSTALK"] == 9 and planes["UNMASKEDNAN"] == 11
         image = list(hdus[1].header)
         order = ["EQUINOX", "RADESYS", "CRPIX1", "CRPIX2", "CD1_1", "CD1_2", "CD2_1", "CD2_2", "CRVAL1", "CRVAL2"]
-        order += ["CUNIT1", "CUNIT2", "A_ORDER", "B_ORDER", "CTYPE1", "CTYPE2", "LTV1", "LTV2", "INHERIT", "EXTTYPE"]
+        order += [
+            "CUNIT1",
+            "CUNIT2",
+            "A_ORDER",
+            "B_ORDER",
+            "CTYPE1",
+            "CTYPE2",
+            "LTV1",
+            "LTV2",
+            "INHERIT",
+            "EXTTYPE",
+        ]
         order += ["CRVAL1A", "CRVAL2A", "CRPIX1A", "CRPIX2A", "CTYPE1A", "CTYPE2A", "CUNIT1A", "CUNIT2A"]
         assert [key for key in image if key in order] == order
         assert not [key for key in image if key.startswith(("AP_", "BP_"))]
@@ -83,7 +129,14 @@ def test_archive_tables(tmp_path: Path, exposure: Exposure) -> None:
         first, second = hdus[4 + psf[0]["cat.archive"]], hdus[4 + psf[1]["cat.archive"]]
         assert first.columns.formats == ["1J"] * 6 + ["1D", "1D", "1E"]
         assert second.columns.names == [
-            "group", "degree", "basis", "coeff", "_size", "_comp", "_context_first", "_context_second",
+            "group",
+            "degree",
+            "basis",
+            "coeff",
+            "_size",
+            "_comp",
+            "_context_first",
+            "_context_second",
         ]
         assert second.columns.formats == ["2J", "1J", "6D", "6D", "3J", f"{6 * 41 * 41}E", "2D", "2D"]
         assert all(second.header[f"TCCLS{k}"] == "Array" for k in range(1, 9))
@@ -120,7 +173,14 @@ def test_analytic_psf_round_trip(tmp_path: Path, exposure: Exposure, psf: Gaussi
 
 
 def test_raw_cards_that_would_contradict_are_left_out(tmp_path: Path, exposure: Exposure) -> None:
-    for key, value in {"CRVAL1": 1.0, "CTYPE1": "RA---TAN", "EXPTIME": 7.0, "NAXIS1": 2144, "BZERO": 32768, "MJD-STR": 1.0}.items():
+    for key, value in {
+        "CRVAL1": 1.0,
+        "CTYPE1": "RA---TAN",
+        "EXPTIME": 7.0,
+        "NAXIS1": 2144,
+        "BZERO": 32768,
+        "MJD-STR": 1.0,
+    }.items():
         exposure.metadata[key] = value
     write_exposure(tmp_path / "a.fits", exposure)
     metadata = read_exposure_metadata(tmp_path / "a.fits")
@@ -234,3 +294,31 @@ class TestDamage:
     def test_missing(self, tmp_path: Path) -> None:
         with pytest.raises(MissingInputError):
             read_exposure(tmp_path / "nowhere.fits")
+
+    @pytest.mark.parametrize(
+        ("hdu", "change"),
+        [
+            (0, {"AR_HDU": 99}),
+            (0, {"AR_HDU": "five"}),
+            (0, {"PSF_ID": 77}),
+            (0, {"PSF_ID": 1}),
+            (0, {"EXPID": "many", "DETSER": "9999", "FLUXMAG0": "bright", "AR_HDU": 3}),
+            (1, {"CTYPE1": "RA---ZPN"}),
+            (1, {"CD1_1": "steep"}),
+            (4, {"AR_NCAT": "all"}),
+            (4, {"TFIELDS": 6}),
+            (4, {"TFORM1": "1Z"}),
+            (8, {"TFORM6": "7E"}),
+        ],
+        ids=str,
+    )
+    def test_cards_that_lie(self, tmp_path: Path, content: bytes, hdu: int, change: dict[str, object]) -> None:
+        with fits.open(tmp_path / "good.fits") as units:
+            text = [unit.header.copy() for unit in units]
+            offsets = [(unit.fileinfo()["hdrLoc"], unit.fileinfo()["datLoc"]) for unit in units]
+        text[hdu].update(change)
+        for key in ("CHECKSUM", "DATASUM"):
+            del text[hdu][key]
+        first, data = offsets[hdu]
+        lie = content[:first] + text[hdu].tostring().encode() + content[data:]
+        self.refused(tmp_path, lie)

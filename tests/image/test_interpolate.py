@@ -32,7 +32,9 @@ def test_published_weights() -> None:
     assert prediction_weights(1, 1, 1, 0) == pytest.approx([0.5, 0.5])
 
 
-@pytest.mark.parametrize(("n_left", "n_right", "n_bad", "position"), [(2, 2, 3, 0), (1, 2, 4, 2), (2, 1, 2, 1), (0, 2, 5, 3)])
+@pytest.mark.parametrize(
+    ("n_left", "n_right", "n_bad", "position"), [(2, 2, 3, 0), (1, 2, 4, 2), (2, 1, 2, 1), (0, 2, 5, 3)]
+)
 def test_weights_minimise_the_expected_error(n_left: int, n_right: int, n_bad: int, position: int) -> None:
     good = np.array([*range(-n_left, 0), *range(n_bad, n_bad + n_right)], float)
     start = np.full(good.size, 1.0 / good.size)

@@ -69,7 +69,9 @@ def test_opposite_side_of_the_sky_has_no_pixel(sip_wcs: SkyWcs) -> None:
 
 def test_pixel_area_is_that_of_the_corners_on_the_sphere(sip_wcs: SkyWcs) -> None:
     x, y = 1700.0, 3900.0
-    ra, dec = sip_wcs.pixel_to_sky(np.array([x - 0.5, x + 0.5, x + 0.5, x - 0.5]), np.array([y - 0.5, y - 0.5, y + 0.5, y + 0.5]))
+    ra, dec = sip_wcs.pixel_to_sky(
+        np.array([x - 0.5, x + 0.5, x + 0.5, x - 0.5]), np.array([y - 0.5, y - 0.5, y + 0.5, y + 0.5])
+    )
     east, north = (ra - ra[0]) * np.cos(np.deg2rad(dec.mean())), dec - dec[0]
     shoelace = abs(np.sum(east * np.roll(north, -1) - north * np.roll(east, -1))) / 2
     assert sip_wcs.pixel_area(x, y) == pytest.approx(shoelace * 3600**2, rel=1e-5)
@@ -82,7 +84,14 @@ def test_cards_round_trip_exactly(sip_wcs: SkyWcs) -> None:
 
 
 def test_header_spellings() -> None:
-    base = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 11.0, "CRPIX2": 21.0, "CRVAL1": 10.0, "CRVAL2": 20.0}
+    base = {
+        "CTYPE1": "RA---TAN",
+        "CTYPE2": "DEC--TAN",
+        "CRPIX1": 11.0,
+        "CRPIX2": 21.0,
+        "CRVAL1": 10.0,
+        "CRVAL2": 20.0,
+    }
     cdelt = SkyWcs.from_header({**base, "CDELT1": -2e-5, "CDELT2": 3e-5, "PC1_2": 0.5})
     cd = SkyWcs.from_header({**base, "CD1_1": -2e-5, "CD1_2": -1e-5, "CD2_2": 3e-5})
     assert cdelt == cd
@@ -103,7 +112,9 @@ def test_header_spellings() -> None:
     ids=str,
 )
 def test_hostile_headers(sip_wcs: SkyWcs, change: dict[str, object]) -> None:
-    header: dict[str, object] = dict(without_distortion(sip_wcs).to_cards() if "CD1_1" in change else sip_wcs.to_cards())
+    header: dict[str, object] = dict(
+        without_distortion(sip_wcs).to_cards() if "CD1_1" in change else sip_wcs.to_cards()
+    )
     header.update(change)
     if "CD1_1" in change:
         header.update({"CD1_2": 0.0})

@@ -1,0 +1,128 @@
+"""Which functions read and write each kind of file. They are imported when first used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DamagedInputError, MissingInputError, UsageError
+from ..files import sha256_file, write_bytes
+from .pickle_reader import dump_plain, load_pickle
+
+__all__ = ["read_file", "read_fits_header", "write_file"]
+
+
+@dataclass(frozen=True)
+class _Formatter:
+    """Functions `read(path)` and `write(path, value)`, given directly or as `module:function`."""
+
+    read: str | Callable[[Path], Any]
+    write: str | Callable[[Path, Any], None] | None
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DamagedInputError(f"{path} is not a text file: {error}") from error
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_bytes(path, str(text).encode())
+
+
+def _write_pickle(path: Path, value: object) -> None:
+    write_bytes(path, dump_plain(value))
+
+
+def _read_png(path: Path) -> NDArray[np.uint8]:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise DamagedInputError(f"{path} is not a readable PNG image: {error}") from error
+
+
+def _read_calib(path: Path) -> Any:
+    """Read a master calibration together with the digest of its bytes."""
+    from ..image.calib_image import CalibImage
+    from ..image.fits_exposure import read_image
+
+    image, mask, variance, _ = read_image(path)
+    return CalibImage(image, mask, variance, path.name, sha256_file(path))
+
+
+def _write_calib(path: Path, value: Any) -> None:
+    from ..image.fits_exposure import write_masked_image
+
+    write_masked_image(path, value.image, value.mask, value.variance, {})
+
+
+_FORMATTERS: dict[str, _Formatter] = {
+    "image": _Formatter(_read_calib, _write_calib),
+    "exposure": _Formatter("hscbox.image.fits_exposure:read_exposure", "hscbox.image.fits_exposure:write_exposure"),
+    "backgrounds": _Formatter(
+        "hscbox.image.fits_background:read_backgrounds", "hscbox.image.fits_background:write_backgrounds"
+    ),
+    "catalog": _Formatter("hscbox.catalog.fits_catalog:read_catalog", "hscbox.catalog.fits_catalog:write_catalog"),
+    "matches": _Formatter("hscbox.catalog.matches:read_match_list", "hscbox.catalog.matches:write_match_list"),
+    "boost": _Formatter("hscbox.boost:read_boost", "hscbox.boost:write_boost"),
+    "png": _Formatter(_read_png, "hscbox.image.thumbnail:write_png"),
+    "pickle": _Formatter(load_pickle, _write_pickle),
+    "text": _Formatter(_read_text, _write_text),
+}
+
+
+def _function(name: str | Callable[..., Any]) -> Callable[..., Any]:
+    if not isinstance(name, str):
+        return name
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)  # type: ignore[no-any-return]
+
+
+def read_file(storage: str, path: Path) -> Any:
+    """Read a file of the given kind.
+
+    Raises
+    ------
+    InputError
+        The file is missing or damaged.
+    """
+    try:
+        return _function(_FORMATTERS[storage].read)(path)
+    except OSError as error:
+        raise MissingInputError(f"Cannot read {path}: {error.strerror or error}") from error
+
+
+def write_file(storage: str, path: Path, value: object) -> None:
+    """Write a file of the given kind atomically.
+
+    Raises
+    ------
+    UsageError
+        Files of this kind are inputs and never written.
+    OutputError, TemporaryError
+        The file cannot be written.
+    """
+    formatter = _FORMATTERS.get(storage)
+    if formatter is None or formatter.write is None:
+        raise UsageError(f"Datasets of kind '{storage}' cannot be written; raws come in with hscbox ingest-images")
+    _function(formatter.write)(path, value)
+
+
+def read_fits_header(path: Path, hdu: int) -> dict[str, object]:
+    """Return the cards of one HDU as a dictionary; the last of repeated keywords wins."""
+    from ..fits import open_checked
+
+    with open_checked(path) as hdus:
+        if hdu >= len(hdus):
+            raise DamagedInputError(f"{path} has {len(hdus)} HDUs; number {hdu} is needed")
+        return {key: value for key, value in hdus[hdu].header.items() if key}

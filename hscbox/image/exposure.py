@@ -1,0 +1,81 @@
+"""The exposure: pixels and everything known about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .metadata import CardValue, Metadata
+
+if TYPE_CHECKING:
+    from ..camera.detector import Detector
+    from ..camera.visit_info import VisitInfo
+    from .bounded_field import ApCorrMap
+    from .photo_calib import PhotoCalib
+    from .psf import Psf
+    from .wcs import SkyWcs
+
+__all__ = ["CardValue", "Exposure", "Metadata"]
+
+
+@dataclass
+class Exposure:
+    """One CCD image with its mask, variance and calibrations.
+
+    The first pixel is at (0, 0). Components that are not known yet, or whose fit failed, are None.
+    """
+
+    image: NDArray[np.float32]
+    """Pixels [ADU], (height, width)."""
+    mask: NDArray[np.int32]
+    """Bits of the planes of `hscbox.image.mask`, (height, width)."""
+    variance: NDArray[np.float32]
+    """Variance of the pixels [ADU^2], (height, width)."""
+    wcs: SkyWcs | None = None
+    psf: Psf | None = None
+    photo_calib: PhotoCalib | None = None
+    ap_corr: ApCorrMap | None = None
+    visit_info: VisitInfo | None = None
+    filter_name: str | None = None
+    """Canonical filter name ("r"), not that of the registry ("HSC-R")."""
+    detector: Detector | None = None
+    valid_polygon: NDArray[np.float64] | None = None
+    """Vertices (n, 2) in pixels of the region that light reaches, open or closed."""
+    metadata: Metadata = field(default_factory=Metadata)
+
+    def __post_init__(self) -> None:
+        shape = self.image.shape
+        if len(shape) != 2 or self.mask.shape != shape or self.variance.shape != shape:
+            raise ValueError(
+                f"planes of an exposure must be 2-D and alike: image {shape}, mask {self.mask.shape}, "
+                f"variance {self.variance.shape}"
+            )
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return int(self.image.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return int(self.image.shape[0])
+
+    @property
+    def bbox(self) -> tuple[int, int, int, int]:
+        """(x0, y0, width, height), with x0 = y0 = 0."""
+        return (0, 0, self.width, self.height)
+
+    def copy(self) -> Exposure:
+        """Return an exposure with its own pixels and metadata; the other components are immutable and shared."""
+        return replace(
+            self,
+            image=self.image.copy(),
+            mask=self.mask.copy(),
+            variance=self.variance.copy(),
+            ap_corr=None if self.ap_corr is None else dict(self.ap_corr),
+            metadata=self.metadata.copy(),
+        )

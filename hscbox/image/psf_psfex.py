@@ -1,0 +1,170 @@
+"""The PSFEx model: sampled images, polynomial in position, resampled to pixels with Lanczos's kernel.
+
+Source: Bertin 2011, ASP Conf. 442, 435.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..jit import njit
+from .psf_base import FloatArray, Psf
+
+__all__ = ["PsfexPsf", "polynomial_basis"]
+
+_TAPS = 6
+
+
+def polynomial_basis(u: FloatArray, v: FloatArray, degree: int) -> FloatArray:
+    """Return the polynomial terms 1, u, u^2, ..., v, uv, ..., v^degree of total degree <= `degree`: (n, n_terms)."""
+    terms = [u**i * v**j for j in range(degree + 1) for i in range(degree + 1 - j)]
+    return np.stack(terms, axis=-1)
+
+
+class PsfexPsf(Psf):
+    """PSF(x, y) = sum_k basis_k(u, v) components[k], u = (x - x0)/sx, v = (y - y0)/sy.
+
+    Parameters
+    ----------
+    components
+        (n_terms, ny, nx) float32 images with a sample every `pixstep` pixels, the centre in the middle one; nx,
+        ny odd.
+    pixstep
+        Sampling step [px].
+    degree
+        Total degree of the polynomial; n_terms = (degree + 1)(degree + 2)/2.
+    context_first, context_second
+        (x0, y0) and (sx, sy) [px].
+    average_position
+        Mean position of the stars used [px].
+    """
+
+    def __init__(
+        self,
+        components: NDArray[np.float32],
+        pixstep: float,
+        degree: int,
+        context_first: tuple[float, float],
+        context_second: tuple[float, float],
+        average_position: tuple[float, float],
+    ) -> None:
+        self.components = np.ascontiguousarray(components, dtype=np.float32)
+        if self.components is components:
+            self.components = components.copy()
+        if self.components.ndim != 3 or self.components.shape[0] != (degree + 1) * (degree + 2) // 2:
+            raise ValueError(f"a PSF of degree {degree} cannot have components of shape {self.components.shape}")
+        self.components.setflags(write=False)
+        if not (pixstep > 0 and context_second[0] != 0 and context_second[1] != 0):
+            raise ValueError(f"PSF with step {pixstep}, scale {context_second}: none may be zero")
+        # Stored files hold the step in single precision; the model must not change when it is read back.
+        self.pixstep = float(np.float32(pixstep))
+        self.degree = int(degree)
+        self.context_first = (float(context_first[0]), float(context_first[1]))
+        self.context_second = (float(context_second[0]), float(context_second[1]))
+        samples = max(self.components.shape[1:])
+        super().__init__(2 * int(samples // 2 * self.pixstep + 1e-6) + 1, average_position)
+        self._samples: FloatArray = self.components.astype(np.float64)
+
+    def __repr__(self) -> str:
+        n, height, width = self.components.shape
+        return f"PsfexPsf({n} components of {width} x {height} samples of {self.pixstep} px)"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PsfexPsf):
+            return NotImplemented
+        return self._key() == other._key() and np.array_equal(self.components, other.components)
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        return self.pixstep, self.degree, self.context_first, self.context_second, self.average_position
+
+    def shifted(self, dx: float, dy: float) -> PsfexPsf:
+        """Return the same PSF in an image whose pixel (0, 0) is this one's pixel (-dx, -dy)."""
+        (x, y), (ax, ay) = self.context_first, self.average_position
+        return PsfexPsf(
+            self.components, self.pixstep, self.degree, (x + dx, y + dy), self.context_second, (ax + dx, ay + dy)
+        )
+
+    def _stamps(self, xs: FloatArray, ys: FloatArray, dx: FloatArray, dy: FloatArray) -> FloatArray:
+        u = (xs - self.context_first[0]) / self.context_second[0]
+        v = (ys - self.context_first[1]) / self.context_second[1]
+        return _draw(self._samples, polynomial_basis(u, v, self.degree), self.pixstep, self.size, dx, dy)
+
+
+@njit
+def _draw(
+    components: FloatArray, basis: FloatArray, step: float, size: int, dx: FloatArray, dy: FloatArray
+) -> FloatArray:
+    n_terms, ny, nx = components.shape
+    stamps = np.empty((len(dx), size, size))
+    model = np.empty((ny, nx))
+    narrow = np.empty((size, nx))
+    first = np.empty(size, dtype=np.int64)
+    weights = np.empty((size, _TAPS))
+    for n in range(len(dx)):
+        model[:, :] = components[0] * basis[n, 0]
+        for k in range(1, n_terms):
+            factor = basis[n, k]
+            for j in range(ny):
+                for i in range(nx):
+                    model[j, i] += components[k, j, i] * factor
+        # Rows first: whole rows are added at machine speed, and fewer are left for the columns.
+        _lanczos(dy[n], step, ny, first, weights)
+        for j in range(size):
+            for i in range(nx):
+                narrow[j, i] = 0.0
+            for t in range(_TAPS):
+                weight = weights[j, t]
+                row = first[j] + t
+                for i in range(nx):
+                    narrow[j, i] += weight * model[row, i]
+        _lanczos(dx[n], step, nx, first, weights)
+        stamp = stamps[n]
+        total = 0.0
+        for j in range(size):
+            for i in range(size):
+                value = 0.0
+                for t in range(_TAPS):
+                    value += weights[i, t] * narrow[j, first[i] + t]
+                stamp[j, i] = value
+                total += value
+        for j in range(size):
+            for i in range(size):
+                stamp[j, i] /= total
+    return stamps
+
+
+@njit
+def _lanczos(shift: float, step: float, n_samples: int, first: NDArray[np.int64], weights: FloatArray) -> None:
+    """Fill the first sample and the 6 weights for every pixel; samples beyond the model count as zero."""
+    size = len(first)
+    for i in range(size):
+        position = (i - size // 2 - shift) / step + n_samples // 2
+        base = math.floor(position) - 2
+        total = 0.0
+        for t in range(_TAPS):
+            d = position - (base + t)
+            if abs(d) < 1e-9:
+                weights[i, t] = 1.0
+            elif abs(d) >= 3.0:
+                weights[i, t] = 0.0
+            else:
+                angle = math.pi * d
+                weights[i, t] = 3.0 * math.sin(angle) * math.sin(angle / 3.0) / (angle * angle)
+            total += weights[i, t]
+        for t in range(_TAPS):
+            weights[i, t] /= total
+        # Taps over the border get no weight; the window is moved so that every tap has a sample.
+        move = min(max(base, 0), n_samples - _TAPS) - base
+        if move > 0:
+            for t in range(_TAPS):
+                weights[i, t] = weights[i, t + move] if t + move < _TAPS else 0.0
+        elif move < 0:
+            for t in range(_TAPS - 1, -1, -1):
+                weights[i, t] = weights[i, t + move] if t + move >= 0 else 0.0
+        first[i] = base + move

@@ -1,0 +1,103 @@
+"""Small grey previews of CCDs.
+
+The asinh stretch is that of Lupton et al. 2004, PASP 116, 133, with the constants of the HSC pipeline.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from ..files import write_bytes
+from .mask import mask_bits
+from .statistics import clipped_mean, median
+
+__all__ = ["bin_image", "make_thumbnail", "png_bytes", "stretch", "write_png"]
+
+_Q = 20.0
+_RANGE = 5.0
+_BORDER = 2
+
+
+def bin_image(
+    image: NDArray[np.float32], mask: NDArray[np.int32], binning: int
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Return the mean of blocks of `binning` x `binning` pixels and the union of their mask bits; drop a rest."""
+    height, width = image.shape[0] // binning, image.shape[1] // binning
+    shape = (height, binning, width, binning)
+    blocks = image[: height * binning, : width * binning].reshape(shape)
+    bits = mask[: height * binning, : width * binning].reshape(shape)
+    sums = np.zeros((height, width))
+    union = np.zeros((height, width), dtype=np.int32)
+    for j in range(binning):
+        for i in range(binning):
+            sums += blocks[:, j, :, i]
+            union |= bits[:, j, :, i]
+    return sums / binning**2, union
+
+
+def make_thumbnail(image: NDArray[np.float32], mask: NDArray[np.int32], binning: int = 4) -> NDArray[np.uint8]:
+    """Return a preview, uint8 (height // binning, width // binning), row 0 first.
+
+    The level 3 sigma below the median is black. Saturated regions take the value of the brightest good pixel if
+    their surroundings are bright.
+    """
+    pixels, bits = bin_image(image, mask, binning)
+    saturated = (bits & mask_bits("SAT")) != 0
+    good = ((bits & mask_bits("SAT", "BAD", "INTRP")) == 0) & np.isfinite(pixels)
+    if not good.any():
+        return np.zeros(pixels.shape, dtype=np.uint8)
+    values = pixels[good]
+    level, sigma, brightest = median(values), clipped_mean(values).std, float(values.max())
+    return stretch(_fill_saturated(pixels, saturated, brightest), level - 3.0 * sigma)
+
+
+def stretch(pixels: NDArray[np.float64], black: float) -> NDArray[np.uint8]:
+    """Map pixels to grey levels by 25.5 / asinh(0.1 Q) asinh(Q (I - black) / R), cut to 0..255 and truncated."""
+    slope = 25.5 / np.arcsinh(0.1 * _Q)
+    grey = slope * np.arcsinh(_Q * (np.asarray(pixels, dtype=np.float64) - black) / _RANGE)
+    return np.asarray(np.clip(np.nan_to_num(grey, nan=0.0), 0.0, 255.0), dtype=np.uint8)
+
+
+def png_bytes(grey: NDArray[np.uint8]) -> bytes:
+    """Return a PNG file, 8-bit RGBA, with row 0 of `grey` (height, width) at the top."""
+    rgba = np.empty((*grey.shape, 4), dtype=np.uint8)
+    rgba[..., :3] = grey[..., None]
+    rgba[..., 3] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(rgba, mode=None).save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def write_png(path: Path | str, grey: NDArray[np.uint8]) -> None:
+    """Write a PNG file atomically; see `png_bytes`.
+
+    Raises
+    ------
+    OutputError, TemporaryError
+        The file cannot be written.
+    """
+    write_bytes(path, png_bytes(grey))
+
+
+def _fill_saturated(
+    pixels: NDArray[np.float64], saturated: NDArray[np.bool_], brightest: float
+) -> NDArray[np.float64]:
+    labels, count = ndimage.label(saturated, structure=np.ones((3, 3)))
+    result = pixels.copy()
+    for number, (rows, columns) in enumerate(ndimage.find_objects(labels, count), start=1):
+        window = (
+            slice(max(rows.start - _BORDER, 0), rows.stop + _BORDER),
+            slice(max(columns.start - _BORDER, 0), columns.stop + _BORDER),
+        )
+        region = labels[window] == number
+        near = ndimage.binary_dilation(region, structure=np.ones((3, 3)), iterations=_BORDER)
+        around = pixels[window][near & ~saturated[window]]
+        around = around[np.isfinite(around)]
+        result[window][region] = brightest if around.size and around.mean() > 0 else 0.0
+    return result
