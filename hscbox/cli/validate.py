@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LevelName", "validate"]
 
+_WIDTH = 110
+
 
 class LevelName(StrEnum):
     """Levels of the numbers to hold."""
@@ -70,4 +72,7 @@ def _print(report: CcdReport, level: LevelName) -> None:
             f"{to_target:+.3g}",
             "ok" if holds else "MISSED",
         )
-    Console().print(table)
+    # Nothing may be cut off when the output goes to a file.
+    console = Console()
+    console.width = max(console.width, _WIDTH)
+    console.print(table)

@@ -26,10 +26,14 @@ _ROWS: tuple[tuple[str, Callable[[CcdSummary], str]], ...] = (
     ("peak memory (MiB)", lambda s: f"{s.peak_memory_mib:.0f}"),
 )
 
+_WIDTH = 110
+
 
 def print_summary(outcomes: Sequence[CcdOutcome], elapsed: float) -> None:
     """Print one column of key numbers per processed CCD (at most five), then how many ended how."""
     console = Console()
+    # Nothing may be cut off when the output goes to a file.
+    console.width = max(console.width, _WIDTH)
     done = [outcome for outcome in outcomes if outcome.summary is not None]
     if done:
         shown = done[:5]

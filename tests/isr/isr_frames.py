@@ -54,7 +54,9 @@ def visit_info() -> VisitInfo:
     )
 
 
-def calib(image: np.ndarray, name: str = "X.fits", *, mask: np.ndarray | None = None, variance: np.ndarray | None = None) -> CalibImage:
+def calib(
+    image: np.ndarray, name: str = "X.fits", *, mask: np.ndarray | None = None, variance: np.ndarray | None = None
+) -> CalibImage:
     return CalibImage(np.asarray(image, np.float32), mask, variance, name, "ab" * 32)
 
 

@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-
 from isr_frames import N_ROWS, raw_frame
+
 from hscbox.camera.boxes import Box
 from hscbox.camera.camera import load_camera
 from hscbox.camera.detector import Detector

@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from isr_frames import calib
 from numpy.testing import assert_allclose
 
-from isr_frames import calib
 from hscbox.camera.boxes import Box
 from hscbox.camera.detector import Detector
 from hscbox.errors import DamagedInputError, MissingInputError

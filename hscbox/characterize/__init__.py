@@ -1,0 +1,1 @@
+"""Characterisation of an exposure: background, PSF model, aperture corrections."""

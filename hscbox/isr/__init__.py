@@ -1,0 +1,1 @@
+"""Instrument signature removal: one file per correction, and the task that orders them."""

@@ -1,0 +1,29 @@
+"""Fill BAD regions that could not be interpolated."""
+
+from __future__ import annotations
+
+from ..image.exposure import Exposure
+from ..image.mask import mask_bits
+from ..image.statistics import clipped_mean, median
+
+__all__ = ["fill_bad_regions"]
+
+
+def fill_bad_regions(exposure: Exposure, statistic: str = "MEANCLIP") -> tuple[int, float]:
+    """Set, in place, pixels that are BAD but not INTRP to a statistic of the pixels that are not BAD.
+
+    Returns
+    -------
+    tuple
+        Number of pixels set and the value [ADU], clipped mean or median; without good pixels nothing is set.
+    """
+    bad = mask_bits("BAD")
+    good = (exposure.image, exposure.mask, bad)
+    value = median(*good) if statistic == "MEDIAN" else clipped_mean(*good).mean
+    if value != value:
+        return 0, value
+    where = (exposure.mask & mask_bits("BAD", "INTRP")) == bad
+    number = int(where.sum())
+    if number:
+        exposure.image[where] = value
+    return number, value

@@ -1,0 +1,121 @@
+"""What a plugin may ask about the sources it measures."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hscbox.catalog.footprint import Footprint
+from hscbox.catalog.source_catalog import SourceCatalog
+from hscbox.image.exposure import Exposure
+from hscbox.image.psf import Psf
+
+from .pixels import SourcePixels
+from .psf_moments import stamp_moments
+
+__all__ = ["MeasurementContext", "PsfStamps", "psf_stamps"]
+
+FloatArray = NDArray[np.float64]
+
+
+class PsfStamps(NamedTuple):
+    """PSF images at many positions."""
+
+    image: FloatArray
+    """(n, size, size), each of sum 1."""
+    x0: NDArray[np.int64]
+    """(n,) column of the lower left pixel in the exposure."""
+    y0: NDArray[np.int64]
+    """(n,) row of the lower left pixel in the exposure."""
+
+
+def psf_stamps(psf: Psf, x: FloatArray, y: FloatArray) -> PsfStamps:
+    """Return the PSF at positions (n,), each with its sub-pixel offset."""
+    return PsfStamps(*psf.images(x, y))
+
+
+class MeasurementContext:
+    """The exposure, the sources' pixels, and quantities that several plugins share.
+
+    Parameters
+    ----------
+    exposure
+        Its image is the working image, with noise in place of the sources.
+    pixels
+        Pixels of the sources.
+    catalog
+        The catalogue that is being filled; slots resolve through its aliases.
+    """
+
+    def __init__(self, exposure: Exposure, pixels: SourcePixels, catalog: SourceCatalog, psf: Psf) -> None:
+        self.exposure = exposure
+        self.pixels = pixels
+        self.catalog = catalog
+        self.psf = psf
+        self.footprints: list[Footprint] = [f for f in catalog.footprints if f is not None]
+        self.peak_x = np.array([_first_peak(f, "f_x") for f in self.footprints], dtype=np.float64)
+        self.peak_y = np.array([_first_peak(f, "f_y") for f in self.footprints], dtype=np.float64)
+
+    def __len__(self) -> int:
+        return len(self.footprints)
+
+    @cached_property
+    def centroid(self) -> tuple[FloatArray, FloatArray]:
+        """x and y (n,) of the centroid slot, the first peak where it failed; valid once the centroider has run."""
+        x = self.catalog["slot_Centroid_x"].astype(np.float64)
+        y = self.catalog["slot_Centroid_y"].astype(np.float64)
+        bad = ~(np.isfinite(x) & np.isfinite(y))
+        return np.where(bad, self.peak_x, x), np.where(bad, self.peak_y, y)
+
+    @cached_property
+    def centroid_failed(self) -> NDArray[np.bool_]:
+        """(n,) whether the centroid slot is flagged."""
+        failed: NDArray[np.bool_] = self.catalog["slot_Centroid_flag"].copy()
+        return failed
+
+    @cached_property
+    def shape(self) -> FloatArray:
+        """(n, 3) xx, yy, xy of the shape slot [px^2]; valid once its plugin has run."""
+        return np.stack([self.catalog[f"slot_Shape_{name}"] for name in ("xx", "yy", "xy")], axis=1).astype(np.float64)
+
+    @cached_property
+    def shape_failed(self) -> NDArray[np.bool_]:
+        """(n,) whether the shape slot is flagged or is no ellipse."""
+        xx, yy, xy = self.shape.T
+        with np.errstate(invalid="ignore"):
+            ellipse = (xx > 0) & (yy > 0) & (xx * yy - xy * xy > 0)
+        failed: NDArray[np.bool_] = self.catalog["slot_Shape_flag"] | ~ellipse
+        return failed
+
+    @cached_property
+    def psf_at_centroid(self) -> PsfStamps:
+        """The PSF at the centroids."""
+        return psf_stamps(self.psf, *self.centroid)
+
+    @cached_property
+    def psf_shape(self) -> FloatArray:
+        """(n, 3) adaptive moments xx, yy, xy of the PSF at the centroids [px^2]; nan where they fail."""
+        return stamp_moments(self.psf_at_centroid.image, *self._centre_in_stamp())
+
+    @cached_property
+    def psf_sigma(self) -> FloatArray:
+        """(n,) determinant radius of the PSF at the centroids [px]."""
+        xx, yy, xy = self.psf_shape.T
+        with np.errstate(invalid="ignore"):
+            sigma: FloatArray = np.sqrt(np.sqrt(xx * yy - xy * xy))
+        return sigma
+
+    def _centre_in_stamp(self) -> tuple[FloatArray, FloatArray]:
+        x, y = self.centroid
+        stamps = self.psf_at_centroid
+        return x - stamps.x0, y - stamps.y0
+
+
+def _first_peak(footprint: Footprint, key: str) -> float:
+    if len(footprint.peaks):
+        return float(footprint.peaks[key][0])
+    box = footprint.bbox
+    return box.x0 + (box.width - 1) / 2 if key == "f_x" else box.y0 + (box.height - 1) / 2

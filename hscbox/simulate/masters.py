@@ -1,0 +1,165 @@
+"""Master calibrations that belong to the synthetic frames, and the registry that lists them.
+
+Masters are free of noise: they are exactly the patterns that the generator put into the raw frames, so that an
+ideal reduction leaves nothing behind. They are trimmed, in the detector frame, and as many rows high as the scene.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..camera.bf_kernel import brighter_fatter_kernel
+from ..files import atomic_path, write_bytes
+from ..image.fits_cards import metadata_cards
+from ..image.fits_masked_image import write_masked_image
+from ..image.fits_write import image_unit, write_units
+from ..image.mask import mask_bits
+from ..image.metadata import Metadata
+from .illumination import flat_field, fringe_pattern, unlit
+from .patterns import bias_structure, dark_rate
+from .scene import FRINGE_FILTERS, Scene
+
+__all__ = ["Master", "masters_for", "pattern_digest", "write_kernel", "write_master", "write_registry"]
+
+_KINDS = ("bias", "dark", "flat", "fringe")
+_VALIDITY = timedelta(days=180)
+
+
+@dataclass(frozen=True)
+class Master:
+    """Identity of one master calibration."""
+
+    kind: str
+    """"bias", "dark", "flat" or "fringe"."""
+    filter: str
+    """Registry name; "NONE" for bias and dark."""
+    ccd: int
+    date: str
+
+    @property
+    def path(self) -> Path:
+        """Where it stands under the calibration root."""
+        kind = self.kind.upper()
+        named = f"-{self.filter}" if self.filter != "NONE" else ""
+        return Path(kind, self.date, self.filter, f"{kind}-{self.date}{named}-{self.ccd:03d}.fits")
+
+
+def masters_for(scene: Scene, calib_date: str) -> list[Master]:
+    """Return the masters that the reduction of a scene needs."""
+    masters = [
+        Master("bias", "NONE", scene.ccd, calib_date),
+        Master("dark", "NONE", scene.ccd, calib_date),
+        Master("flat", scene.filter, scene.ccd, calib_date),
+    ]
+    if scene.canonical_filter in FRINGE_FILTERS:
+        masters.append(Master("fringe", scene.filter, scene.ccd, calib_date))
+    return masters
+
+
+def pattern_digest(master: Master, scene: Scene) -> str:
+    """Return a hash of all that the pixels of a master depend on; 16 hexadecimal digits."""
+    switches = {
+        "bias": ["bias_structure"],
+        "dark": ["dark", "amp_glow"],
+        "flat": ["flat", "jacobian"],
+        "fringe": [],
+    }[master.kind]
+    parts = [master.kind, master.filter, master.ccd, scene.seed, scene.rows]
+    parts += [getattr(scene.effects, name) for name in switches]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def write_master(root: Path, master: Master, scene: Scene) -> None:
+    """Write one master: bias, dark and fringe as a single image, the flat with mask and variance."""
+    header = _header(master, scene)
+    path = root / master.path
+    if master.kind == "flat":
+        dark_part = unlit(scene.detector)
+        mask = np.where(dark_part, np.int32(mask_bits("NO_DATA")), np.int32(0))
+        image = flat_field(scene)
+        write_masked_image(path, image, mask, np.zeros_like(image), header)
+    else:
+        write_units(path, [image_unit(_pixels(master, scene), metadata_cards(header), primary=True)])
+
+
+def _pixels(master: Master, scene: Scene) -> NDArray[np.float32]:
+    if master.kind == "bias":
+        return bias_structure(scene)
+    if master.kind == "dark":
+        return dark_rate(scene)
+    return fringe_pattern(scene)
+
+
+def _header(master: Master, scene: Scene) -> Metadata:
+    """Return the cards that the calibration tasks of the 2017 software write, without times of the day."""
+    seconds = 0.0 if master.kind == "bias" else 1.0
+    header = Metadata()
+    header.set("OBSTYPE", master.kind, "type of calibration")
+    header.set("CALIB_ID", f"filter={master.filter} calibDate={master.date} ccd={master.ccd}")
+    header.set("DATE-OBS", f"{master.date}T00:00:00.00", "calibDate")
+    header.set("CALIB_CREATION_DATE", master.date)
+    header.set("CALIB_CREATION_TIME", "00:00:00 UTC")
+    header.set("EXPTIME", seconds, "[s] exposure time the pixels are scaled to")
+    header.set("DARKTIME", seconds, "[s] dark time the pixels are scaled to")
+    header.set("SIMDIGST", pattern_digest(master, scene), "hash of the synthetic pattern")
+    return header
+
+
+def write_kernel(root: Path) -> None:
+    """Write the brighter-fatter kernel as a pickled numpy array."""
+    write_bytes(root / "BFKERNEL" / "brighter_fatter_kernel.pkl", pickle.dumps(brighter_fatter_kernel(), protocol=2))
+
+
+def write_registry(root: Path, masters: Sequence[Master], dates: Sequence[str]) -> None:
+    """Write calibRegistry.sqlite3, or add to the one that is there.
+
+    Each master is valid from 180 days before to 180 days after the exposure dates (and its own date); the range of
+    a master that is listed already is widened.
+    """
+    path = root / "calibRegistry.sqlite3"
+    with atomic_path(path) as temporary:
+        if path.exists():
+            temporary.write_bytes(path.read_bytes())
+        connection = sqlite3.connect(temporary)
+        try:
+            with connection:
+                _create_tables(connection)
+                for master in masters:
+                    _register(connection, master, [master.date, *dates])
+        finally:
+            connection.close()
+
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    for kind in _KINDS:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (kind,)).fetchone():
+            connection.execute(
+                f"CREATE TABLE {kind} (id integer primary key autoincrement, filter text,ccd int,calibDate text,"
+                "validStart text,validEnd text, unique(filter,ccd,calibDate))"
+            )
+            connection.execute(f"CREATE TABLE {kind}_visit (calibDate text,filter text, unique(calibDate,filter))")
+
+
+def _register(connection: sqlite3.Connection, master: Master, dates: Sequence[str]) -> None:
+    days = [date.fromisoformat(day) for day in dates]
+    start, end = (min(days) - _VALIDITY).isoformat(), (max(days) + _VALIDITY).isoformat()
+    identity = (master.filter, master.ccd, master.date)
+    connection.execute(
+        f"INSERT OR IGNORE INTO {master.kind} (filter, ccd, calibDate, validStart, validEnd) VALUES (?, ?, ?, ?, ?)",
+        (*identity, start, end),
+    )
+    connection.execute(
+        f"UPDATE {master.kind} SET validStart = min(validStart, ?), validEnd = max(validEnd, ?) "
+        "WHERE filter = ? AND ccd = ? AND calibDate = ?",
+        (start, end, *identity),
+    )

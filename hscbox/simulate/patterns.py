@@ -1,0 +1,111 @@
+"""Fixed patterns of the detector and its readout: bias structure, dark current, glow, pedestals, defects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..camera.bad_channels import bad_amplifiers
+from ..camera.boxes import Box
+from ..camera.defects import defects_for
+from ..errors import CalibNotFoundError
+from .scene import Scene
+
+__all__ = ["DefectList", "bias_structure", "dark_rate", "pedestals", "scene_defects", "serial_drift"]
+
+Floats = NDArray[np.float64]
+
+_PEDESTAL, _PEDESTAL_SCATTER, _PEDESTAL_DRIFT = 1000.0, 60.0, 1.0
+_COLUMN_PATTERN, _SEAM, _REGISTER_GLOW, _REGISTER_SCALE = 0.3, 2.0, 0.8, 40.0
+_DARK_RATE = 3e-4
+_WARM_FRACTION, _WARM_RATE = 6e-5, 0.02
+_GLOW_CCD, _GLOW_BOX, _GLOW_RATE, _GLOW_SCALE = 33, Box(0, 3920, 256, 256), 0.4, 70.0
+_DRIFT_AMPLITUDE = 0.7
+
+
+@dataclass(frozen=True)
+class DefectList:
+    """What is broken on a CCD: whole amplifiers by index, and boxes by kind."""
+
+    dead_amplifiers: frozenset[int]
+    dead_boxes: tuple[Box, ...]
+    hot_boxes: tuple[Box, ...]
+
+
+def bias_structure(scene: Scene) -> NDArray[np.float32]:
+    """Return the master bias in ADU, (rows, 2048): what the overscan does not remove; zero if the effect is off."""
+    if not scene.effects.bias_structure:
+        return np.zeros(scene.shape, dtype=np.float32)
+    rng = scene.rng("bias structure", fixed=True)
+    columns = _COLUMN_PATTERN * rng.standard_normal(scene.shape[1])
+    # The line in the middle of the chip, between the two halves of the readout.
+    columns[1023:1025] += _SEAM
+    glow = _REGISTER_GLOW * np.exp(-np.arange(scene.shape[0]) / _REGISTER_SCALE)
+    return (glow[:, None] + columns[None, :]).astype(np.float32)
+
+
+def dark_rate(scene: Scene) -> NDArray[np.float32]:
+    """Return the master dark in ADU per second, (rows, 2048): dark current, warm pixels, glow of CCD 33."""
+    rate = np.zeros(scene.shape)
+    if scene.effects.dark:
+        rng = scene.rng("dark", fixed=True)
+        rate += _DARK_RATE
+        warm = rng.random(scene.shape) < _WARM_FRACTION
+        rate[warm] += rng.exponential(_WARM_RATE, np.count_nonzero(warm))
+    if scene.effects.amp_glow and scene.ccd == _GLOW_CCD:
+        box = _GLOW_BOX.clip(Box(0, 0, scene.shape[1], scene.shape[0]))
+        y, x = np.mgrid[box.slices]
+        rate[box.slices] += _GLOW_RATE * np.exp(-np.hypot(x, 4175.0 - y) / _GLOW_SCALE)
+    return rate.astype(np.float32)
+
+
+def pedestals(scene: Scene) -> Floats:
+    """Return the level of each of the four amplifiers without light, ADU: fixed, plus a drift between frames."""
+    fixed = _PEDESTAL + _PEDESTAL_SCATTER * np.clip(scene.rng("pedestal", fixed=True).standard_normal(4), -3, 3)
+    return fixed + _PEDESTAL_DRIFT * scene.rng("pedestal").standard_normal(4)
+
+
+def serial_drift(scene: Scene, n_rows: int) -> Floats:
+    """Return the drift of the pedestal during readout, ADU, (4, n_rows): slow waves, different per amplifier.
+
+    No wave is shorter than 1500 rows: the smooth curve that the reduction fits through the overscan follows them.
+    """
+    drift = np.zeros((4, n_rows))
+    if scene.effects.overscan_drift:
+        rng = scene.rng("overscan drift")
+        row = np.arange(n_rows, dtype=np.float64)
+        for amplifier in range(4):
+            for length in rng.uniform(1500.0, 6000.0, 2):
+                phase = 2.0 * np.pi * (row / length + rng.random())
+                drift[amplifier] += _DRIFT_AMPLITUDE * rng.standard_normal() * np.sin(phase)
+    return drift
+
+
+def scene_defects(scene: Scene) -> DefectList:
+    """Return the broken parts on the scene's date: the defect list and the channels declared bad.
+
+    A box that covers an amplifier is a dead amplifier; of the other boxes one in two is hot, the others are dead.
+    """
+    if not scene.effects.defects:
+        return DefectList(frozenset(), (), ())
+    try:
+        boxes = defects_for(scene.ccd, scene.date, scene.rows)
+    except CalibNotFoundError:
+        boxes = []
+    dead = set(bad_amplifiers(scene.ccd, scene.date))
+    small = []
+    for box in boxes:
+        covered = [a.index for a in scene.detector.amplifiers if a.trimmed.clip(box) == a.trimmed]
+        dead.update(covered)
+        # The glowing corner of CCD 33 is listed as a defect; its charge comes from the dark.
+        if not covered and not (scene.ccd == _GLOW_CCD and box.clip(_GLOW_BOX) == box):
+            small.append(box)
+    rng = scene.rng("defects", fixed=True)
+    hot = rng.random(len(small)) < 0.5
+    return DefectList(
+        frozenset(dead),
+        tuple(box for box, is_hot in zip(small, hot, strict=True) if not is_hot),
+        tuple(box for box, is_hot in zip(small, hot, strict=True) if is_hot),
+    )

@@ -1,0 +1,203 @@
+"""The truth behind a synthetic frame on disk: written with each frame, read back by validation.
+
+Files in truth/<visit>-<ccd>/ (seven and three digits, as in all HSC names):
+
+    scene.json         definition, its SHA-256, zero point, sky, true pointing, PSF coefficients
+    sources.fits       one row per object on or near the frame (`sources.SOURCE_DTYPE`)
+    objects.fits       noiseless light of the objects, calibrated ADU, without sky
+    pixels.fits        uint8: 1 saturated (before any widening), 2 dead or in a defect
+    cosmic_rays.fits   one row per pixel with true charge: x, y, charge_adu, sigma_adu (noise of that pixel)
+    psf.fits           table of stars (id, x, y) and their noiseless PSF, 41 x 41 native pixels, sum 1, centred
+
+Units and the meaning of "calibrated ADU" are defined in `scene`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from ..errors import DamagedInputError, MissingInputError
+from ..files import write_bytes
+from ..fits import open_checked, write_hdus
+from .frame import SimulatedFrame
+from .illumination import sky_image
+from .psf_model import TruePsf
+from .scene import Scene
+
+__all__ = ["Truth", "psf_stars", "read_scene_record", "read_truth", "truth_directory", "write_truth"]
+
+_SATURATED, _DEAD = 1, 2
+# Charge below this share of a pixel's noise is not worth a row; the definition of a true hit is 3 sigma.
+_LEAST_SIGMA = 0.05
+_FAINTEST_PSF_STAR_SNR = 20.0
+_APERTURE = 12.0
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a frame would show without noise and errors; images are (rows, 2048) in calibrated ADU."""
+
+    scene: Scene
+    record: dict[str, Any]
+    """The content of scene.json."""
+    sources: NDArray[np.void]
+    objects: NDArray[np.float32]
+    sky: NDArray[np.float64]
+    cosmic_rays: NDArray[np.float32]
+    """True charge of cosmic rays."""
+    cosmic_ray_sigma: NDArray[np.float32]
+    """Noise of the pixels that have such charge; 0 elsewhere."""
+    saturated: NDArray[np.bool_]
+    dead: NDArray[np.bool_]
+    psf_stars: NDArray[np.void]
+    """id, x, y of the stars with a PSF."""
+    psf_stamps: NDArray[np.float64]
+    """(n, 41, 41)."""
+
+
+def truth_directory(root: Path | str, scene: Scene) -> Path:
+    """Return where the truth of a scene stands in a data set."""
+    return Path(root) / "truth" / f"{scene.visit:07d}-{scene.ccd:03d}"
+
+
+def psf_stars(frame: SimulatedFrame) -> NDArray[np.void]:
+    """Return the stars whose centre is on the frame and not saturated, S/N above 20, brightest first."""
+    stars = frame.ideal.sources[frame.ideal.sources["is_star"]]
+    rows, columns = frame.scene.shape
+    x, y = np.round(stars["x"]).astype(int), np.round(stars["y"]).astype(int)
+    stars = stars[(x >= 0) & (x < columns) & (y >= 0) & (y < rows)]
+    x, y = np.round(stars["x"]).astype(int), np.round(stars["y"]).astype(int)
+    noise = np.sqrt(frame.ideal.variance[y, x] * 4.0 * np.pi) * 1.305 * frame.scene.seeing / 0.52
+    bad = frame.saturated[y, x] | frame.dead[y, x]
+    chosen: NDArray[np.void] = stars[~bad & (stars["flux_adu"] > _FAINTEST_PSF_STAR_SNR * noise)]
+    return chosen
+
+
+def write_truth(root: Path | str, frame: SimulatedFrame) -> Path:
+    """Write the truth of a frame under `root`/truth and return its directory; scene.json comes last."""
+    directory = truth_directory(root, frame.scene)
+    write_hdus(directory / "sources.fits", _table(frame.ideal.sources))
+    write_hdus(directory / "objects.fits", _image(frame.ideal.objects.astype(np.float32)))
+    pixels = frame.saturated * np.uint8(_SATURATED) + frame.dead * np.uint8(_DEAD)
+    write_hdus(directory / "pixels.fits", _image(pixels))
+    write_hdus(directory / "cosmic_rays.fits", _table(_cosmic_ray_rows(frame)))
+    stars = psf_stars(frame)
+    stamps = np.zeros((len(stars), 41, 41))
+    for number, star in enumerate(stars):
+        stamps[number] = frame.ideal.psf.kernel_image(float(star["x"]), float(star["y"]))
+    hdus = _table(stars[["id", "x", "y"]])
+    hdus.append(fits.ImageHDU(stamps, name="STAMPS"))
+    write_hdus(directory / "psf.fits", hdus)
+    text = json.dumps(_record(frame), indent=2, sort_keys=True)
+    write_bytes(directory / "scene.json", text.encode() + b"\n")
+    return directory
+
+
+def _image(pixels: NDArray[Any]) -> fits.HDUList:
+    return fits.HDUList([fits.PrimaryHDU(pixels)])
+
+
+def _table(rows: NDArray[np.void]) -> fits.HDUList:
+    packed = np.array(rows.tolist(), dtype=[(name, rows.dtype[name].str) for name in rows.dtype.names or ()])
+    return fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(packed)])
+
+
+def _cosmic_ray_rows(frame: SimulatedFrame) -> NDArray[np.void]:
+    sigma = np.sqrt(np.maximum(frame.ideal.variance, 1.0))
+    y, x = np.nonzero(frame.cosmic_rays > _LEAST_SIGMA * sigma)
+    rows = np.zeros(len(x), dtype=[("x", "i4"), ("y", "i4"), ("charge_adu", "f4"), ("sigma_adu", "f4")])
+    rows["x"], rows["y"] = x, y
+    rows["charge_adu"], rows["sigma_adu"] = frame.cosmic_rays[y, x], sigma[y, x]
+    return rows
+
+
+def _record(frame: SimulatedFrame) -> dict[str, Any]:
+    scene, psf = frame.scene, TruePsf(frame.scene)
+    rows, columns = scene.shape
+    x, y = frame.ideal.sources["x"], frame.ideal.sources["y"]
+    inside = (x > -0.5) & (x < columns - 0.5) & (y > -0.5) & (y < rows - 0.5)
+    return {
+        "scene": scene.to_dict(),
+        "digest": scene.digest,
+        "unit": "calibrated ADU: raw ADU divided by the master flat",
+        "zero_point": scene.true_zero_point,
+        "sky_level": scene.true_sky_level,
+        "boresight": list(scene.true_boresight),
+        "psf_coefficients": psf.coefficients.tolist(),
+        "enclosed_12_pixels": psf.enclosed(_APERTURE),
+        "sources": int(inside.sum()),
+        "stars": int((inside & frame.ideal.sources["is_star"]).sum()),
+    }
+
+
+def read_scene_record(directory: Path | str) -> dict[str, Any] | None:
+    """Return the content of scene.json in a truth directory; None if there is none or it is not whole."""
+    try:
+        record = json.loads((Path(directory) / "scene.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def read_truth(directory: Path | str) -> Truth:
+    """Read what `write_truth` wrote.
+
+    Raises
+    ------
+    MissingInputError
+        A file is missing.
+    DamagedInputError
+        A file is not whole.
+    """
+    directory = Path(directory)
+    record = read_scene_record(directory)
+    if record is None:
+        raise MissingInputError(f"No truth in {directory}", remedy="Make it with `hscbox simulate`")
+    scene = Scene.from_dict(record["scene"])
+    pixels = _read_image(directory / "pixels.fits")
+    objects = _read_image(directory / "objects.fits").astype(np.float32)
+    if objects.shape != scene.shape or pixels.shape != scene.shape:
+        raise DamagedInputError(
+            f"{directory} holds images of {objects.shape}, the scene says {scene.shape}", remedy="Simulate it again"
+        )
+    hits = _read_table(directory / "cosmic_rays.fits")
+    charge, sigma = np.zeros((2, *scene.shape), dtype=np.float32)
+    charge[hits["y"], hits["x"]], sigma[hits["y"], hits["x"]] = hits["charge_adu"], hits["sigma_adu"]
+    with open_checked(directory / "psf.fits") as hdus:
+        stamps = np.array(hdus["STAMPS"].data, dtype=np.float64)
+    return Truth(
+        scene=scene,
+        record=record,
+        sources=_read_table(directory / "sources.fits"),
+        objects=objects,
+        sky=sky_image(scene),
+        cosmic_rays=charge,
+        cosmic_ray_sigma=sigma,
+        saturated=(pixels & _SATURATED) != 0,
+        dead=(pixels & _DEAD) != 0,
+        psf_stars=_read_table(directory / "psf.fits"),
+        psf_stamps=stamps,
+    )
+
+
+def _read_image(path: Path) -> NDArray[Any]:
+    with open_checked(path) as hdus:
+        native: NDArray[Any] = np.array(hdus[0].data, dtype=hdus[0].data.dtype.newbyteorder("="))
+        return native
+
+
+def _read_table(path: Path) -> NDArray[np.void]:
+    with open_checked(path) as hdus:
+        table = hdus[1].data
+        names = table.names
+        rows = np.zeros(len(table), dtype=[(n, np.asarray(table[n]).dtype.newbyteorder("=")) for n in names])
+        for name in names:
+            rows[name] = table[name]
+        return rows

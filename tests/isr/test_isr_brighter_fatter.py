@@ -1,0 +1,119 @@
+"""Brighter-fatter correction against the plain iteration with full convolutions in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import convolve
+from scipy.signal import fftconvolve
+
+from hscbox.camera.bf_kernel import brighter_fatter_kernel
+from hscbox.errors import DamagedInputError
+from hscbox.isr.brighter_fatter import brighter_fatter_correction
+
+KERNEL = brighter_fatter_kernel()
+
+
+def displaced(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """1/2 [grad I . grad (K * I) + I lap (K * I)] with numpy's differences, where the kernel fits."""
+    half = kernel.shape[0] // 2
+    inside = (slice(half, -half), slice(half, -half))
+    q = convolve(image, kernel, mode="constant") if image.size < 40_000 else fftconvolve(image, kernel, mode="same")
+    part, q = image[inside], q[inside]
+    first = sum(a * b for a, b in zip(np.gradient(part), np.gradient(q), strict=True))[1:-1, 1:-1]
+    second = part[1:-1, 1:-1] * (np.diff(q, 2, axis=0)[:, 1:-1] + np.diff(q, 2, axis=1)[1:-1])
+    result = np.zeros_like(image)
+    result[half + 1 : -half - 1, half + 1 : -half - 1] = 0.5 * (first + second)
+    return result
+
+
+def direct(observed: np.ndarray, kernel: np.ndarray, threshold: float = 1000.0) -> tuple[np.ndarray, int]:
+    image, previous = observed.copy(), np.zeros_like(observed)
+    iterations = 0
+    while iterations < 10:
+        iterations += 1
+        image = observed + displaced(image, kernel)
+        if np.abs(image - previous).sum() < threshold:
+            break
+        previous = image
+    return image - observed, iterations
+
+
+def star_field(shape: tuple[int, int], seed: int = 0, peak: float = 150_000.0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    image = rng.poisson(6400.0, shape).astype(np.float64)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    for k in range(12):
+        x0, y0 = rng.uniform(0, shape[1]), rng.uniform(0, shape[0])
+        flux = peak * 0.5**k
+        image += flux * (1 + ((x - x0) ** 2 + (y - y0) ** 2) / 9.0) ** -3
+    return image
+
+
+@pytest.mark.parametrize("shape", [(90, 150), (263, 311)])
+def test_same_result_and_iterations_as_full_convolutions(shape: tuple[int, int]) -> None:
+    observed = star_field(shape, 3)
+    expected, iterations = direct(observed, KERNEL)
+    fit = brighter_fatter_correction(observed.astype(np.float32), KERNEL)
+    assert fit.iterations == iterations and fit.converged and fit.difference < 1000
+    error = fit.correction - expected
+    # ADU are a third of an electron: 0.03 e- are 0.01 ADU.
+    assert np.sqrt(np.mean(error**2)) < 0.003 and np.max(np.abs(error)) < 0.1
+    assert np.max(np.abs(expected)) > 500
+
+
+def test_tiles_at_rest_lose_nothing_when_iterated_to_the_end() -> None:
+    observed = star_field((200, 400), 4)
+    expected = direct(observed, KERNEL, threshold=1.0)[0]
+    fit = brighter_fatter_correction(observed.astype(np.float32), KERNEL, threshold=1.0)
+    assert np.sqrt(np.mean((fit.correction - expected) ** 2)) < 0.002
+
+
+def test_correction_inverts_the_effect() -> None:
+    truth = star_field((120, 160), 5, peak=100_000.0)
+    observed = truth - displaced(truth, KERNEL)
+    fit = brighter_fatter_correction(observed.astype(np.float32), KERNEL, threshold=1.0)
+    inside = (slice(20, -20), slice(20, -20))
+    recovered = observed + fit.correction
+    assert np.max(np.abs(observed - truth)[inside]) > 200
+    assert np.max(np.abs(recovered - truth)[inside]) < 0.2
+
+
+def test_charge_is_conserved_and_border_untouched() -> None:
+    # Broad enough for the finite differences to be a divergence.
+    image = np.full((120, 120), 5000.0)
+    y, x = np.mgrid[:120, :120]
+    image += 80_000.0 * np.exp(-((x - 60) ** 2 + (y - 60) ** 2) / (2 * 7.0**2))
+    fit = brighter_fatter_correction(image.astype(np.float32), KERNEL)
+    assert fit.correction[60, 60] > 50  # charge returns to the peak
+    assert abs(fit.correction.sum()) < 1e-2 * np.abs(fit.correction).sum()
+    border = np.ones(image.shape, bool)
+    border[9:-9, 9:-9] = False
+    assert not fit.correction[border].any()
+
+
+def test_no_convergence_is_reported_and_frames_too_small_are_left() -> None:
+    image = star_field((60, 60), 1).astype(np.float32)
+    fit = brighter_fatter_correction(image, KERNEL, max_iter=2, threshold=1e-6)
+    assert not fit.converged and fit.iterations == 2 and fit.difference > 0
+    small = brighter_fatter_correction(image[:18], KERNEL)
+    assert not small.correction.any() and small.converged
+
+
+def test_kernel_must_be_square_odd_finite_and_even() -> None:
+    image = np.zeros((40, 40), np.float32)
+    skew = KERNEL.copy()
+    skew[0, 0] *= 1e3
+    for kernel in (KERNEL[:16], KERNEL[:16, :16], KERNEL[0], skew, np.full((3, 3), np.nan)):
+        with pytest.raises(DamagedInputError):
+            brighter_fatter_correction(image, kernel)
+
+
+@pytest.mark.parametrize("half", [1, 2, 6])
+def test_other_kernel_sizes(half: int) -> None:
+    y, x = np.mgrid[-half : half + 1, -half : half + 1]
+    kernel = -3e-7 / (1.0 + x**2 + 1.5 * y**2)
+    observed = star_field((70, 150), 9)
+    expected = direct(observed, kernel)[0]
+    fit = brighter_fatter_correction(observed.astype(np.float32), kernel)
+    assert np.sqrt(np.mean((fit.correction - expected) ** 2)) < 0.002
