@@ -23,9 +23,11 @@ FloatArray = npt.NDArray[np.float64]
 
 # Beyond photon noise, positions have errors of this order: atmosphere and centroid systematics (Bosch et al.
 # 2018). Without it a handful of bright stars would carry the whole fit.
-_FLOOR_ARCSEC = 0.010
-# Reference catalogues of 2017 state no position errors; this is the median of PS1 at r < 21.
-_DEFAULT_REFERENCE_ERROR_ARCSEC = 0.020
+_FLOOR_ARCSEC = 0.005
+# Reference catalogues of 2017 state no position errors: those of PS1 are this fraction of its seeing (sigma, arcsec)
+# divided by the signal to noise, on top of a floor.
+_REFERENCE_SEEING_ARCSEC = 0.47
+_REFERENCE_FLOOR_ARCSEC = 0.006
 _PIXEL_ARCSEC = 0.168
 
 
@@ -170,11 +172,13 @@ class AstrometryTask:
             The first round cannot match or fit, or the solution fails its gate.
         """
         radius = self.config.matcher.maxMatchDistArcSec
+        # The WCS of a raw header has no distortion to hold on to.
+        camera = wcs if wcs.sip_order else None
         solution: AstrometrySolution | None = None
         rounds = 0
         for _ in range(self.config.maxIter):
             try:
-                solution = self._match_and_fit(sources, region, wcs, radius)
+                solution = self._match_and_fit(sources, region, wcs, radius, camera)
             except AstrometryError:
                 if solution is None:
                     raise
@@ -199,7 +203,12 @@ class AstrometryTask:
         return solution
 
     def _match_and_fit(
-        self, sources: SourceCatalog, region: ReferenceRegion, wcs: SkyWcs, radius: float
+        self,
+        sources: SourceCatalog,
+        region: ReferenceRegion,
+        wcs: SkyWcs,
+        radius: float,
+        camera: SkyWcs | None,
     ) -> AstrometrySolution:
         match = self.matcher.match_sources(sources, region, wcs, radius)
         ra, dec = region.sky
@@ -211,6 +220,7 @@ class AstrometryTask:
                 dec[match.reference],
                 1 / _position_error(sources, region, match),
                 self.config.wcsFitter,
+                camera,
             )
         return AstrometrySolution(fit, match, float(np.mean(fit.distance)), float(np.std(fit.distance)))
 
@@ -228,11 +238,18 @@ class AstrometryTask:
 
 def _position_error(sources: SourceCatalog, region: ReferenceRegion, match: Match) -> FloatArray:
     """Return the expected error per axis of each pair, arcsec: source, reference and floor in quadrature."""
-    source = np.hypot(sources["slot_Centroid_xSigma"], sources["slot_Centroid_ySigma"])[match.source] / np.sqrt(2)
-    source_error = np.nan_to_num(source.astype(np.float64)) * _PIXEL_ARCSEC
-    reference = np.full(len(match), _DEFAULT_REFERENCE_ERROR_ARCSEC)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # An extended source has an error of its own size over the signal to noise.
+        size = np.sqrt((sources["slot_Shape_xx"] + sources["slot_Shape_yy"])[match.source] / 2)
+        noise = sources["slot_PsfFlux_fluxSigma"][match.source] / sources["slot_PsfFlux_flux"][match.source]
+        reference = region.catalog[f"{region.flux_field}Sigma"] / region.catalog[region.flux_field]
+    source_error = np.nan_to_num(size * noise, nan=1.0, posinf=1.0) * _PIXEL_ARCSEC
+    reference_error = np.hypot(
+        _REFERENCE_SEEING_ARCSEC * np.nan_to_num(reference[match.reference], nan=0.1, posinf=0.1),
+        _REFERENCE_FLOOR_ARCSEC,
+    )
     if "coord_ra_err" in region.catalog.schema.names():
         stated = np.rad2deg(region.catalog["coord_ra_err"][match.reference].astype(np.float64)) * 3600
-        reference = np.where(np.isfinite(stated) & (stated > 0), stated, reference)
-    error: FloatArray = np.sqrt(source_error**2 + reference**2 + _FLOOR_ARCSEC**2)
+        reference_error = np.where(np.isfinite(stated) & (stated > 0), stated, reference_error)
+    error: FloatArray = np.sqrt(source_error**2 + reference_error**2 + _FLOOR_ARCSEC**2)
     return error

@@ -20,6 +20,11 @@ __all__ = ["FitTanSipWcsConfig", "WcsFit", "fit_tan_sip", "fit_with_rejection", 
 
 FloatArray = npt.NDArray[np.float64]
 
+# How far a distortion term may differ from the camera's, at half the length of a CCD. Two hundred matches of 30 mas
+# fix the terms of a whole CCD better than this; on a strip of one the camera decides.
+_PRIOR_ARCSEC = 0.02
+_PRIOR_GRID = 11
+
 
 class FitTanSipWcsConfig(pex_config.Config):  # type: ignore[misc]
     """Parameters of the TAN-SIP fit."""
@@ -75,6 +80,7 @@ def fit_tan_sip(
     *,
     order: int,
     iterations: int,
+    start: SkyWcs | None = None,
 ) -> SkyWcs:
     """Fit a TAN-SIP WCS of the given order by weighted least squares.
 
@@ -85,29 +91,53 @@ def fit_tan_sip(
     ra, dec
         Sky positions (n,), degrees.
     weight
-        Inverse standard errors of the positions (n,), any common unit.
+        Inverse standard errors of the positions (n,), 1/arcsec.
     order
         Total degree of the polynomials.
     iterations
         The reference pixel is moved to where the polynomial reaches the reference sky position this many times.
+    start
+        A WCS with the camera's distortion. Terms of degree two and more are drawn to its own, within what flexure,
+        filters and refraction change of them, so that corners without matches are not left to extrapolation.
     """
     ra0, dec0 = _mean_position(ra, dec)
-    xi, eta = gnomonic(ra, dec, ra0, dec0)
+    # In arcsec, like the weights; the coefficients are brought back to degrees at the end.
+    xi, eta = (3600 * part for part in gnomonic(ra, dec, ra0, dec0))
     powers = [(i, j) for i in range(order + 1) for j in range(order + 1 - i)]
     centre = np.array([np.mean(x), np.mean(y)])
     scale = max(float(np.ptp(x)), float(np.ptp(y)), 1.0) / 2
     coefficients: dict[tuple[int, int], FloatArray] = {}
     for _ in range(iterations):
         u, v = (x - centre[0]) / scale, (y - centre[1]) / scale
-        design = np.stack([u**i * v**j for i, j in powers], axis=1)
-        solution, *_ = np.linalg.lstsq(
-            design * weight[:, None], np.stack([xi, eta], axis=1) * weight[:, None], rcond=None
-        )
-        coefficients = {power: solution[k] / scale ** sum(power) for k, power in enumerate(powers)}
+        design = _design(u, v, powers) * weight[:, None]
+        values = np.stack([xi, eta], axis=1) * weight[:, None]
+        if start is not None:
+            rows, wanted = _distortion_prior(start, powers, centre, scale, ra0, dec0)
+            design, values = np.concatenate([design, rows]), np.concatenate([values, wanted])
+        solution = np.linalg.lstsq(design, values, rcond=None)[0]
+        coefficients = {power: solution[k] / 3600 / scale ** sum(power) for k, power in enumerate(powers)}
         cd = np.stack([coefficients[1, 0], coefficients[0, 1]], axis=1)
         # Where the polynomial is zero lies the new reference pixel; the next round makes its constant vanish.
         centre = centre - np.linalg.solve(cd, coefficients[0, 0])
     return _to_sip(centre, ra0, dec0, coefficients, order)
+
+
+def _design(u: FloatArray, v: FloatArray, powers: list[tuple[int, int]]) -> FloatArray:
+    return np.stack([u**i * v**j for i, j in powers], axis=1)
+
+
+def _distortion_prior(
+    start: SkyWcs, powers: list[tuple[int, int]], centre: FloatArray, scale: float, ra0: float, dec0: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return rows that draw the terms of degree two and more to those of `start`, for the least squares."""
+    grid = np.linspace(-1, 1, _PRIOR_GRID)
+    u, v = (part.ravel() for part in np.meshgrid(grid, grid))
+    plane = 3600 * np.stack(
+        gnomonic(*start.pixel_to_sky(u * scale + centre[0], v * scale + centre[1]), ra0, dec0), axis=1
+    )
+    terms = np.linalg.lstsq(_design(u, v, powers), plane, rcond=None)[0]
+    weights = np.array([0.0 if sum(power) < 2 else 1 / _PRIOR_ARCSEC for power in powers])
+    return np.diag(weights), terms * weights[:, None]
 
 
 def _to_sip(
@@ -145,6 +175,7 @@ def fit_with_rejection(
     dec: FloatArray,
     weight: FloatArray,
     config: FitTanSipWcsConfig,
+    start: SkyWcs | None = None,
 ) -> WcsFit:
     """Fit, reject pairs whose weighted residual is an outlier in either axis, and fit again.
 
@@ -167,7 +198,14 @@ def fit_with_rejection(
                 needed=n_terms + 3,
             )
         wcs = fit_tan_sip(
-            x[used], y[used], ra[used], dec[used], weight[used], order=config.order, iterations=config.numIter
+            x[used],
+            y[used],
+            ra[used],
+            dec[used],
+            weight[used],
+            order=config.order,
+            iterations=config.numIter,
+            start=start,
         )
         if round_ == config.numRejIter:
             break

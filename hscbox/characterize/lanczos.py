@@ -1,7 +1,7 @@
 """The linear map from the samples of a PSF model to the pixels of a star, and its transpose.
 
-Same interpolation as `hscbox.image.psf.PsfexPsf`: Lanczos's kernel of order 3 in units of the sampling step, its weights
-normalised to sum 1, samples beyond the model zero.
+Same interpolation as `hscbox.image.psf.PsfexPsf`: Lanczos's kernel of order 3 in units of the sampling step, its
+weights normalised to sum 1, samples beyond the model zero.
 """
 
 from __future__ import annotations

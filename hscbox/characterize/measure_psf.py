@@ -110,7 +110,7 @@ class MeasurePsfTask:
             catalog[_RESERVED][rows[reserved]] = True
             self.log.info("Reserved %d candidates from the fitting", int(reserved.sum()))
         catalog[_CANDIDATE][candidates] = True
-        footprints: list[Footprint] = [catalog.footprints[row] for row in candidates]  # type: ignore[misc]
+        footprints: list[Footprint] = [catalog.footprints[row] for row in candidates]
         stars = extract_candidates(
             exposure,
             catalog["slot_Centroid_x"][candidates],

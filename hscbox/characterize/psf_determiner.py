@@ -20,7 +20,7 @@ from .psf_candidates import PsfCandidates
 from .psf_fit import Stars, correction, fit_profile, fluxes_and_models, profile_components, stamp_weights
 from .psf_profile import Profile
 
-__all__ = ["PsfDeterminerConfig", "PsfDetermination", "determine_psf", "polynomial_degree"]
+__all__ = ["PsfDetermination", "PsfDeterminerConfig", "determine_psf", "polynomial_degree"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -40,7 +40,10 @@ class PsfDeterminerConfig(pex_config.Config):  # type: ignore[misc]
     kernelSize = pex_config.RangeField("Samples of the model in x and y; odd.", int, default=81, min=21)
     samplingSize = pex_config.RangeField("Sampling step (px).", float, default=0.5, min=0.1, max=1.0)
     psfAccuracy = pex_config.RangeField(
-        "Accuracy assumed for the profile; larger weights bright and faint stars more alike.", float, default=0.01, min=0
+        "Accuracy assumed for the profile; larger weights bright and faint stars more alike.",
+        float,
+        default=0.01,
+        min=0,
     )
     reducedChi2Clip = pex_config.RangeField(
         "Stars whose residual exceeds the others' by this many sigma are left out.", float, default=3.0, min=1

@@ -1,9 +1,9 @@
 """Least-squares fit of a PSF model to the pixels of stars.
 
-The model is an image sampled finer than the pixels, times a polynomial in position (Bertin 2011, ASP Conf. 442, 435). It
-is fitted to the pixels as they are: resampling stars to the model's grid first would broaden an undersampled PSF. The
-model starts as a Moffat profile whose shape parameters vary with position; what the stars say beyond that is added as a
-smooth correction, regularised by its expected size, and found by conjugate gradients.
+The model is an image sampled finer than the pixels, times a polynomial in position (Bertin 2011, ASP Conf. 442, 435).
+It is fitted to the pixels as they are: resampling stars to the model's grid first would broaden an undersampled PSF.
+The model starts as a Moffat profile whose shape parameters vary with position; what the stars say beyond that is added as
+a smooth correction, regularised by its expected size, and found by conjugate gradients.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Stars:
 def fluxes_and_models(
     stars: Stars, components: FloatArray, variance: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the fluxes (n,) [ADU] of the stars for a model (n_terms, ny, nx), and the model's stamps (n, size, size)."""
+    """Return the stars' fluxes (n,) [ADU] for a model (n_terms, ny, nx), and the model's stamps (n, size, size)."""
     models = np.empty_like(stars.stamps)
     for i in range(len(stars)):
         models[i] = project(np.tensordot(stars.basis[i], components, axes=1), *stars.taps(i))
@@ -184,10 +184,12 @@ def correction(
     gain = 2.0 * np.sqrt(np.pi) * smoothing
 
     def shape(white: FloatArray) -> FloatArray:
-        return amplitude * gain * _smoothed(white, smoothing)
+        image: FloatArray = amplitude * gain * _smoothed(white, smoothing)
+        return image
 
     def unshape(image: FloatArray) -> FloatArray:
-        return gain * _smoothed(amplitude * image, smoothing)
+        white: FloatArray = gain * _smoothed(amplitude * image, smoothing)
+        return white
 
     def operator(white: FloatArray) -> FloatArray:
         taps = (stars.first_x, stars.taps_x, stars.first_y, stars.taps_y)

@@ -62,7 +62,8 @@ def sampled_profile(profile: Profile, n_samples: int, step: float) -> FloatArray
             dx = (grid + node_x / 2 - profile.x)[None, :]
             squared = (yy * dx * dx - 2 * xy * dx * dy + xx * dy * dy) / det
             image += weight_x * weight_y * (1 + depth * squared) ** -beta
-    return image / (image.sum() * step**2)
+    normalised: FloatArray = image / (image.sum() * step**2)
+    return normalised
 
 
 def profile_modes(profile: Profile, n_samples: int, step: float) -> FloatArray:

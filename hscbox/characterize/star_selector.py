@@ -35,7 +35,9 @@ class ObjectSizeStarSelectorConfig(pex_config.Config):  # type: ignore[misc]
     widthStdAllowed = pex_config.RangeField(
         "Clipping stops when the scatter of widths is below this fraction of their median.", float, default=0.15, min=0
     )
-    nSigmaClip = pex_config.RangeField("Keep stars within this many sigma of the median width.", float, default=2.0, min=0)
+    nSigmaClip = pex_config.RangeField(
+        "Keep stars within this many sigma of the median width.", float, default=2.0, min=0
+    )
     badFlags = pex_config.ListField(
         "Sources with any of these flags are left out.",
         str,

@@ -177,7 +177,8 @@ class CharacterizeImageTask:
         exposure.image -= background.evaluate()
         cells = background.stats[np.isfinite(background.stats)].astype(np.float64)
         exposure.metadata.set("BGMEAN", float(cells.mean()), "Mean of the initial background [ADU]")
-        exposure.metadata.set("BGVAR", float(cells.var(ddof=1)) if cells.size > 1 else 0.0, "Variance of its cells [ADU^2]")
+        variance = float(cells.var(ddof=1)) if cells.size > 1 else 0.0
+        exposure.metadata.set("BGVAR", variance, "Variance of its cells [ADU^2]")
         backgrounds = [background]
         for iteration in range(self.config.psfIterations):
             # Of all models but the last, only the size is used.

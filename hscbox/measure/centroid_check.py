@@ -34,7 +34,7 @@ def reset_outside_footprint(
     """
     reset = np.zeros(len(x), dtype=np.bool_)
     if check_footprint:
-        reset |= _outside(context.pixels.start, context.pixels.index, x, y, *context.exposure.image.shape)
+        reset |= _outside(context.pixels.start, context.pixels.where, x, y, *context.exposure.image.shape)
     if max_distance > 0:
         reset |= np.hypot(x - context.peak_x, y - context.peak_y) > max_distance
     x[reset], y[reset] = context.peak_x[reset], context.peak_y[reset]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ __all__ = ["elliptical_flux", "scaled_ellipse", "semi_minor", "weighted_sum"]
 @njit
 def semi_minor(xx: float, yy: float, xy: float) -> float:
     """Return the semi-minor axis of an ellipse r^T Q^-1 r = 1."""
-    return np.sqrt(max(0.5 * (xx + yy) - np.sqrt(0.25 * (xx - yy) ** 2 + xy * xy), 0.0))
+    return math.sqrt(max(0.5 * (xx + yy) - math.sqrt(0.25 * (xx - yy) ** 2 + xy * xy), 0.0))
 
 
 @njit

@@ -76,7 +76,7 @@ def replace_by_noise(
 
 def restore(pixels: SourcePixels, original: NDArray[np.float32]) -> None:
     """Write the `original` values (height, width) back into the pixels that hold noise."""
-    pixels.work.reshape(-1)[pixels.index] = original.reshape(-1)[pixels.index]
+    pixels.work.reshape(-1)[pixels.where] = original.reshape(-1)[pixels.where]
 
 
 def describe_noise(metadata: Metadata, exposure_id: int, config: NoiseReplacerConfig) -> None:

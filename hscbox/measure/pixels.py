@@ -25,7 +25,7 @@ class SourcePixels(NamedTuple):
     """(height, width) image [ADU] in which the footprints of all sources hold noise."""
     start: NDArray[np.int64]
     """(n + 1,) where the pixels of source i begin in the arrays below; those of i end at start[i + 1]."""
-    index: NDArray[np.int64]
+    where: NDArray[np.int64]
     """Flat pixel numbers y * width + x, in span order."""
     value: NDArray[np.float32]
     """The source's own pixel values [ADU]: deblended ones for a child, those of the image for a parent."""
@@ -36,7 +36,7 @@ class SourcePixels(NamedTuple):
 def gather_pixels(
     image: NDArray[np.float32], footprints: Sequence[Footprint]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Return `start`, `index` and `value` of `SourcePixels` for an image (height, width)."""
+    """Return `start`, `where` and `value` of `SourcePixels` for an image (height, width)."""
     height, width = image.shape
     spans = np.concatenate([f.spans for f in footprints]) if footprints else np.zeros((0, 3), np.int32)
     if len(spans) and (
@@ -62,7 +62,7 @@ def put_back(pixels: Any, i: int) -> None:
     """Write the pixels of source `i` into the working image."""
     flat = pixels.work.ravel()
     for k in range(pixels.start[i], pixels.start[i + 1]):
-        flat[pixels.index[k]] = pixels.value[k]
+        flat[pixels.where[k]] = pixels.value[k]
 
 
 @njit
@@ -70,4 +70,4 @@ def take_out(pixels: Any, i: int) -> None:
     """Replace the pixels of source `i` in the working image by noise again."""
     flat = pixels.work.ravel()
     for k in range(pixels.start[i], pixels.start[i + 1]):
-        flat[pixels.index[k]] = pixels.noise[k]
+        flat[pixels.where[k]] = pixels.noise[k]

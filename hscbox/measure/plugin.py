@@ -38,7 +38,7 @@ class Plugin(ABC):
 
     ConfigClass: ClassVar[type[Any]] = PluginConfig
     order: ClassVar[float] = 2.0
-    """Plugins run by order, then name: 0 centroids, 1 shapes and what needs centroids, 2 fluxes, 2.1 what needs those."""
+    """Plugins run by order, then name: 0 centroids, 1 what needs centroids, 2 fluxes, 2.1 what needs those."""
     flux_names: ClassVar[tuple[str, ...]] = ()
     """Endings, after `name`, of the fluxes that aperture corrections apply to; "" for `name` itself."""
     centroid_alias: ClassVar[str] = ""

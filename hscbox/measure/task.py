@@ -144,8 +144,8 @@ class SingleFrameMeasurementTask:
         self.log.info(
             "Measuring %d sources (%d parents, %d children) ", len(catalog), len(catalog) - n_children, n_children
         )
-        for key, value in self.metadata.items():
-            catalog.metadata.set(key, value)
+        for key, card in self.metadata.items():
+            catalog.metadata.set(key, card)
         work = exposure.image.copy()
         if self.config.doReplaceWithNoise:
             pixels = replace_by_noise(work, footprints, exposure_id, self.config.noiseReplacer)

@@ -2,7 +2,7 @@
 
 Files in truth/<visit>-<ccd>/ (seven and three digits, as in all HSC names):
 
-    scene.json         definition, its SHA-256, zero point, sky, true pointing, PSF coefficients
+    scene.json         definition, its SHA-256, zero point, sky polynomial, true pointing, PSF coefficients
     sources.fits       one row per object on or near the frame (`sources.SOURCE_DTYPE`)
     objects.fits       noiseless light of the objects, calibrated ADU, without sky
     pixels.fits        uint8: 1 saturated (before any widening), 2 dead or in a defect
@@ -15,7 +15,6 @@ Units and the meaning of "calibrated ADU" are defined in `scene`.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,43 +22,20 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from ..errors import DamagedInputError, MissingInputError
 from ..files import write_bytes
-from ..fits import open_checked, write_hdus
+from ..fits import write_hdus
 from .frame import SimulatedFrame
-from .illumination import sky_image
+from .illumination import sky_polynomial
 from .psf_model import TruePsf
 from .scene import Scene
 
-__all__ = ["Truth", "psf_stars", "read_scene_record", "read_truth", "truth_directory", "write_truth"]
+__all__ = ["psf_stars", "read_scene_record", "truth_directory", "write_truth"]
 
 _SATURATED, _DEAD = 1, 2
 # Charge below this share of a pixel's noise is not worth a row; the definition of a true hit is 3 sigma.
 _LEAST_SIGMA = 0.05
 _FAINTEST_PSF_STAR_SNR = 20.0
 _APERTURE = 12.0
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What a frame would show without noise and errors; images are (rows, 2048) in calibrated ADU."""
-
-    scene: Scene
-    record: dict[str, Any]
-    """The content of scene.json."""
-    sources: NDArray[np.void]
-    objects: NDArray[np.float32]
-    sky: NDArray[np.float64]
-    cosmic_rays: NDArray[np.float32]
-    """True charge of cosmic rays."""
-    cosmic_ray_sigma: NDArray[np.float32]
-    """Noise of the pixels that have such charge; 0 elsewhere."""
-    saturated: NDArray[np.bool_]
-    dead: NDArray[np.bool_]
-    psf_stars: NDArray[np.void]
-    """id, x, y of the stars with a PSF."""
-    psf_stamps: NDArray[np.float64]
-    """(n, 41, 41)."""
 
 
 def truth_directory(root: Path | str, scene: Scene) -> Path:
@@ -129,6 +105,7 @@ def _record(frame: SimulatedFrame) -> dict[str, Any]:
         "unit": "calibrated ADU: raw ADU divided by the master flat",
         "zero_point": scene.true_zero_point,
         "sky_level": scene.true_sky_level,
+        "sky_polynomial": sky_polynomial(scene),
         "boresight": list(scene.true_boresight),
         "psf_coefficients": psf.coefficients.tolist(),
         "enclosed_12_pixels": psf.enclosed(_APERTURE),
@@ -144,60 +121,3 @@ def read_scene_record(directory: Path | str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None
-
-
-def read_truth(directory: Path | str) -> Truth:
-    """Read what `write_truth` wrote.
-
-    Raises
-    ------
-    MissingInputError
-        A file is missing.
-    DamagedInputError
-        A file is not whole.
-    """
-    directory = Path(directory)
-    record = read_scene_record(directory)
-    if record is None:
-        raise MissingInputError(f"No truth in {directory}", remedy="Make it with `hscbox simulate`")
-    scene = Scene.from_dict(record["scene"])
-    pixels = _read_image(directory / "pixels.fits")
-    objects = _read_image(directory / "objects.fits").astype(np.float32)
-    if objects.shape != scene.shape or pixels.shape != scene.shape:
-        raise DamagedInputError(
-            f"{directory} holds images of {objects.shape}, the scene says {scene.shape}", remedy="Simulate it again"
-        )
-    hits = _read_table(directory / "cosmic_rays.fits")
-    charge, sigma = np.zeros((2, *scene.shape), dtype=np.float32)
-    charge[hits["y"], hits["x"]], sigma[hits["y"], hits["x"]] = hits["charge_adu"], hits["sigma_adu"]
-    with open_checked(directory / "psf.fits") as hdus:
-        stamps = np.array(hdus["STAMPS"].data, dtype=np.float64)
-    return Truth(
-        scene=scene,
-        record=record,
-        sources=_read_table(directory / "sources.fits"),
-        objects=objects,
-        sky=sky_image(scene),
-        cosmic_rays=charge,
-        cosmic_ray_sigma=sigma,
-        saturated=(pixels & _SATURATED) != 0,
-        dead=(pixels & _DEAD) != 0,
-        psf_stars=_read_table(directory / "psf.fits"),
-        psf_stamps=stamps,
-    )
-
-
-def _read_image(path: Path) -> NDArray[Any]:
-    with open_checked(path) as hdus:
-        native: NDArray[Any] = np.array(hdus[0].data, dtype=hdus[0].data.dtype.newbyteorder("="))
-        return native
-
-
-def _read_table(path: Path) -> NDArray[np.void]:
-    with open_checked(path) as hdus:
-        table = hdus[1].data
-        names = table.names
-        rows = np.zeros(len(table), dtype=[(n, np.asarray(table[n]).dtype.newbyteorder("=")) for n in names])
-        for name in names:
-            rows[name] = table[name]
-        return rows

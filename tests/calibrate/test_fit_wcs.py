@@ -33,7 +33,7 @@ def _points(rng, n):
 def test_noiseless_sip_of_the_same_order_is_recovered():
     rng = np.random.default_rng(1)
     x, y, ra, dec = _points(rng, 300)
-    fit = fit_with_rejection(x, y, ra, dec, np.ones(300), FitTanSipWcsConfig())
+    fit = fit_with_rejection(x, y, ra, dec, np.full(300, 50.0), FitTanSipWcsConfig())
     grid_x, grid_y = (g.ravel() for g in np.meshgrid(np.linspace(0, 2047, 9), np.linspace(0, 4175, 9)))
     truth = SkyCoord(*_true_wcs().all_pix2world(grid_x, grid_y, 0), unit="deg")
     found = SkyCoord(*fit.wcs.pixel_to_sky(grid_x, grid_y), unit="deg")
@@ -48,7 +48,7 @@ def test_outliers_of_both_signs_are_rejected():
     y = y + rng.normal(0, 0.1, 300)
     x[:5] += 5.0
     y[5:10] -= 5.0
-    fit = fit_with_rejection(x, y, ra, dec, np.ones(300), FitTanSipWcsConfig())
+    fit = fit_with_rejection(x, y, ra, dec, np.full(300, 50.0), FitTanSipWcsConfig())
     assert not fit.used[:10].any()
     assert fit.used[10:].mean() > 0.97
 
@@ -56,7 +56,7 @@ def test_outliers_of_both_signs_are_rejected():
 def test_too_few_matches_is_a_named_error():
     x, y, ra, dec = _points(np.random.default_rng(3), 11)
     with pytest.raises(AstrometryError, match="11 matches"):
-        fit_with_rejection(x, y, ra, dec, np.ones(11), FitTanSipWcsConfig())
+        fit_with_rejection(x, y, ra, dec, np.full(11, 50.0), FitTanSipWcsConfig())
 
 
 def test_field_across_ra_zero():
@@ -67,7 +67,7 @@ def test_field_across_ra_zero():
     wcs.wcs.set()
     ra, dec = wcs.all_pix2world(x, y, 0)
     assert ra.min() < 1 and ra.max() > 359
-    fit = fit_with_rejection(x, y, ra, dec, np.ones(100), FitTanSipWcsConfig())
+    fit = fit_with_rejection(x, y, ra, dec, np.full(100, 50.0), FitTanSipWcsConfig())
     assert fit.distance.max() < 1e-4
 
 

@@ -4,10 +4,12 @@ import galsim
 import numpy as np
 import pytest
 
+from hscbox.catalog.footprint import Footprint, make_peaks
+from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.image.psf import GaussianPsf
 from hscbox.measure.plugins.sdss_shape import moment_errors
 
-from .fields import SIGMA, exposure_of, gaussian, measure
+from .fields import SIGMA, exposure_of, gaussian, measure, task_for
 
 SHAPE = (130, 150)
 
@@ -63,11 +65,6 @@ def test_centroid_failures_keep_the_peak():
 
 def test_centroid_outside_of_the_footprint_is_reset():
     # The footprint's peak lies two pixels off, and the footprint ends before the true maximum.
-    from hscbox.catalog.footprint import Footprint, make_peaks
-    from hscbox.catalog.source_catalog import SourceCatalog
-
-    from .fields import task_for
-
     image = gaussian(SHAPE, 71.4, 60.0, 1e5, (9.0, 9.0, 0.0))
     mask = np.zeros(SHAPE, bool)
     mask[55:66, 60:71] = True
@@ -119,18 +116,19 @@ def test_shape_errors_match_scatter():
     found = []
     for _ in range(150):
         catalog = measure(exposure_of(clean + rng.normal(0, sky, SHAPE), sky**2), [(70.0, 60.0)])
-        found.append([catalog[f"base_SdssShape_{name}"][0] for name in ("xx", "yy", "xy", "xxSigma", "yySigma", "xySigma")])
+        names = ("xx", "yy", "xy", "xxSigma", "yySigma", "xySigma")
+        found.append([catalog[f"base_SdssShape_{name}"][0] for name in names])
     found = np.array(found)
     assert np.std(found[:, :3], axis=0) == pytest.approx(found[:, 3:].mean(axis=0), rel=0.25)
 
 
 def test_moment_errors_of_a_round_gaussian_follow_the_closed_form():
-    # For a round object Var(xx) = 4 sigma^4 * (2 pi sigma^2 V / ... ) reduces to 2 sigma^4 / SN^2 * 2 in white noise.
+    # The derivative by xy is A G xy/sigma^4, whose square sums to A^2 pi/(4 sigma^2); (S/N)^2 is pi sigma^2 A^2/V.
     sigma, flux, variance = 2.0, 1e5, 9.0
     peak = flux / (2 * np.pi * sigma**2)
     covariance = moment_errors(np.array([peak]), np.array([[sigma**2, sigma**2, 0.0]]), np.array([variance]))
     signal_to_noise = flux / np.sqrt(4 * np.pi * sigma**2 * variance)
-    assert np.sqrt(covariance[0, 3, 3]) == pytest.approx(np.sqrt(2) * sigma**2 / signal_to_noise, rel=1e-9)
+    assert np.sqrt(covariance[0, 3, 3]) == pytest.approx(2 * sigma**2 / signal_to_noise, rel=1e-9)
     assert np.isnan(moment_errors(np.array([-1.0]), np.ones((1, 3)), np.ones(1))).all()
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from hscbox.image.psf import GaussianPsf
-from hscbox.measure.plugins.circular_aperture_flux import _nested_fluxes, sinc_fluxes
 from hscbox.measure.pixels import SourcePixels, gather_pixels
+from hscbox.measure.plugins.circular_aperture_flux import _nested_fluxes, sinc_fluxes
 from hscbox.measure.sinc_aperture import ellipse_weights, sinc_half_width, sine_integral_table
 
 from .fields import SIGMA, disc, exposure_of, gaussian, measure

@@ -25,7 +25,9 @@ class NaiveCentroidConfig(pex_config.Config):  # type: ignore[misc]
 
     background = pex_config.Field("Subtracted from the pixels first [ADU].", float, default=0.0)
     doFootprintCheck = pex_config.Field("Go back to the peak if the centroid leaves the footprint?", bool, default=True)
-    maxDistToPeak = pex_config.Field("Go back if farther from the peak than this (px); negative: off.", float, default=-1.0)
+    maxDistToPeak = pex_config.Field(
+        "Go back if farther from the peak than this (px); negative: off.", float, default=-1.0
+    )
 
 
 @register("base_NaiveCentroid")

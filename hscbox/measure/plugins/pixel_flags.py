@@ -45,7 +45,7 @@ class PixelFlags(Plugin):
         catalog, name = context.catalog, self.name
         x, y = context.catalog["slot_Centroid_x"], context.catalog["slot_Centroid_y"]
         pixels, mask = context.pixels, context.exposure.mask
-        anywhere, centre, off_image = _collect(pixels.start, pixels.index, mask, x, y)
+        anywhere, centre, off_image = _collect(pixels.start, pixels.where, mask, x, y)
         catalog[f"{name}_flag"] = ~(np.isfinite(x) & np.isfinite(y))
         catalog[f"{name}_flag_offimage"] = off_image
         for ending, (planes, _) in _ANYWHERE.items():

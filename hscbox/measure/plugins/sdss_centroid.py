@@ -6,6 +6,7 @@ than the PSF is binned until the maximum is well sampled.
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import lsst.pex.config as pex_config
@@ -46,7 +47,9 @@ class SdssCentroidConfig(pex_config.Config):  # type: ignore[misc]
     peakMin = pex_config.Field("Bin until the smoothed peak is higher [ADU]; negative: off.", float, default=-1.0)
     wfac = pex_config.RangeField("Bin if the width exceeds this times that of the PSF.", float, default=1.5, min=0)
     doFootprintCheck = pex_config.Field("Go back to the peak if the centroid leaves the footprint?", bool, default=True)
-    maxDistToPeak = pex_config.Field("Go back if farther from the peak than this (px); negative: off.", float, default=-1.0)
+    maxDistToPeak = pex_config.Field(
+        "Go back if farther from the peak than this (px); negative: off.", float, default=-1.0
+    )
 
 
 @register("base_SdssCentroid")
@@ -104,7 +107,7 @@ class SdssCentroid(Plugin):
 def _cell_kernels(
     psf: Psf, x: NDArray[np.int64], y: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Return PSF kernels (m, size, size) of cells of the image, their sigmas (m,) [px], and the cell (n,) of every source."""
+    """Return PSF kernels (m, size, size) of cells, their sigmas (m,) [px], and the cell (n,) of every source."""
     cells, cell = np.unique(np.stack([x, y], axis=1) // _CELL, axis=0, return_inverse=True)
     centre = (cells + 0.5) * _CELL
     kernels = psf.kernel_images(centre[:, 0], centre[:, 1])
@@ -277,4 +280,4 @@ def _error(slope: float, d2: float, peak: float, sky: float, source: float, s2: 
     var_curve = sky / (2.0 * np.pi * s2) * (3.0 - 4.0 * e4 + e1) + source / (3.0 * np.pi * s2) * (2.0 - 3.0 * e3 + e1)
     by_slope = 1.0 / d2 + quartic / (4.0 * peak) * (1.0 - 12.0 * slope * slope / (d2 * d2))
     by_curve = slope / d2**2 - quartic / (4.0 * peak) * 8.0 * slope**2 / d2**3
-    return np.sqrt(var_slope * by_slope**2 + var_curve * by_curve**2)
+    return math.sqrt(var_slope * by_slope**2 + var_curve * by_curve**2)

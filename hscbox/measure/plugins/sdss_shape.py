@@ -75,9 +75,9 @@ class SdssShape(Plugin):
         for column, ending in enumerate((*_TERMS, "x", "y", "flux")):
             catalog[f"{name}_{ending}"] = table[:, column]
         self._fill_errors(context, table)
-        psf_failed = np.zeros(len(x), dtype=np.bool_)
+        psf_failed: NDArray[np.bool_] = np.zeros(len(x), dtype=np.bool_)
         if self.config.doMeasurePsf:
-            psf_failed = np.isnan(context.psf_shape).any(axis=1)
+            psf_failed = np.asarray(np.isnan(context.psf_shape).any(axis=1))
             for column, term in enumerate(_TERMS):
                 catalog[f"{name}_psf_{term}"] = context.psf_shape[:, column]
             catalog[f"{name}_flag_psf"] = psf_failed
