@@ -49,7 +49,7 @@ class PsfDeterminerConfig(pex_config.Config):  # type: ignore[misc]
         "Stars whose residual exceeds the others' by this many sigma are left out.", float, default=3.0, min=1
     )
     smoothing = pex_config.RangeField(
-        "Smoothness of what is added to the Moffat profile (samples); larger is smoother.", float, default=2.0, min=0.3
+        "Smoothness of what is added to the Moffat profile (samples); larger is smoother.", float, default=1.5, min=0.3
     )
     iterations = pex_config.RangeField("Steps of the solver in each of two passes.", int, default=25, min=1)
     minGoodStars = pex_config.RangeField("Fewest stars for a model.", int, default=3, min=1)

@@ -2,8 +2,8 @@
 
 The model is an image sampled finer than the pixels, times a polynomial in position (Bertin 2011, ASP Conf. 442, 435).
 It is fitted to the pixels as they are: resampling stars to the model's grid first would broaden an undersampled PSF.
-The model starts as a Moffat profile whose shape parameters vary with position; what the stars say beyond that is added as
-a smooth correction, regularised by its expected size, and found by conjugate gradients.
+The model starts as a Moffat profile whose shape parameters vary with position; what the stars say beyond that is
+added as a smooth correction, regularised by its expected size, and found by conjugate gradients.
 """
 
 from __future__ import annotations
