@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import binary_dilation
 from scipy.spatial import cKDTree
 
 from ..catalog.source_catalog import SourceCatalog
@@ -30,6 +31,7 @@ from .truth import Truth
 __all__ = ["BrightStars", "bright_stars", "pixel_numbers", "psf_numbers", "source_numbers", "star_numbers"]
 
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 _FWHM = 2.0 * np.sqrt(2.0 * np.log(2.0))
 # Bright: photon noise below 4 mmag in the PSF flux and 10 mmag in a 12-pixel aperture. Isolated: other sources within
@@ -37,6 +39,7 @@ _FWHM = 2.0 * np.sqrt(2.0 * np.log(2.0))
 _BRIGHT_SNR = 250.0
 _ISOLATION_PX = 15.0
 _ISOLATION_RATIO = 0.01
+_SATURATION_MARGIN_PX = 10
 
 
 @dataclass(frozen=True)
@@ -71,18 +74,18 @@ def expected_snr(truth: Truth, exposure: Exposure) -> FloatArray:
     return snr
 
 
-def usable_centres(truth: Truth, exposure: Exposure) -> npt.NDArray[np.bool_]:
-    """Return which true sources (n,) have their centre on a pixel without SAT, BAD or NO_DATA."""
-    column, row = np.round(truth.x).astype(int), np.round(truth.y).astype(int)
+def _usable(x: FloatArray, y: FloatArray, exposure: Exposure) -> BoolArray:
+    """Return which positions (n,) are on a pixel of the frame without SAT, BAD, NO_DATA or EDGE."""
+    column, row = np.round(x).astype(int), np.round(y).astype(int)
     inside = (column >= 0) & (column < exposure.width) & (row >= 0) & (row < exposure.height)
     bad = np.zeros(len(column), dtype=bool)
     bad[inside] = exposure.mask[row[inside], column[inside]] & mask_bits("SAT", "BAD", "NO_DATA", "EDGE") != 0
     return inside & ~bad
 
 
-def leaves(sources: SourceCatalog) -> npt.NDArray[np.bool_]:
+def leaves(sources: SourceCatalog) -> BoolArray:
     """Return which rows are not blends with children, and have a position."""
-    found: npt.NDArray[np.bool_] = (sources["deblend_nChild"] == 0) & np.isfinite(sources["slot_Centroid_x"])
+    found: BoolArray = (sources["deblend_nChild"] == 0) & np.isfinite(sources["slot_Centroid_x"])
     return found
 
 
@@ -92,7 +95,7 @@ def bright_stars(truth: Truth, sources: SourceCatalog, exposure: Exposure) -> Br
     candidates = np.flatnonzero(
         truth.is_star
         & (snr > _BRIGHT_SNR)
-        & usable_centres(truth, exposure)
+        & _usable(truth.x, truth.y, exposure)
         & truth.isolated(_ISOLATION_PX, _ISOLATION_RATIO)
     )
     good = leaves(sources) & ~sources["slot_PsfFlux_flag"] & ~sources["base_PixelFlags_flag_saturated"]
@@ -160,7 +163,7 @@ def psf_numbers(truth: Truth, exposure: Exposure, used_xy: FloatArray) -> dict[s
     """
     assert exposure.psf is not None
     near_used, _ = match_within(truth.psf_xy, used_xy, 3.0)
-    unused = np.flatnonzero(~near_used)
+    unused = np.flatnonzero(~near_used & _usable(truth.psf_xy[:, 0], truth.psf_xy[:, 1], exposure))
     true = np.array([_size_and_ellipticity(truth.psf_stamps[k]) for k in unused]).reshape(-1, 3)
     model = np.array([_size_and_ellipticity(exposure.psf.kernel_image(*truth.psf_xy[k])) for k in unused]).reshape(
         -1, 3
@@ -196,7 +199,7 @@ def source_numbers(truth: Truth, sources: SourceCatalog, exposure: Exposure) -> 
     positions = np.stack([sources["slot_Centroid_x"][rows], sources["slot_Centroid_y"][rows]], axis=1)
     true_xy = np.stack([truth.x, truth.y], axis=1)
     wanted = np.flatnonzero(
-        (snr > 17) & (snr < 23) & usable_centres(truth, exposure) & (truth.brighter_distance_px > own_fwhm)
+        (snr > 17) & (snr < 23) & _usable(truth.x, truth.y, exposure) & (truth.brighter_distance_px > own_fwhm)
     )
     distance, _ = cKDTree(positions).query(true_xy[wanted])
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -220,7 +223,9 @@ def pixel_numbers(truth: Truth, exposure: Exposure, background: FloatArray) -> d
     noise = np.sqrt(np.maximum(exposure.variance, 1.0))
     significant = truth.cosmic_rays / noise
     unusable = exposure.mask & mask_bits("SAT", "BAD", "NO_DATA") != 0
-    blank = exposure.mask == 0
+    # Beside saturated pixels the brighter-fatter correction is only approximate: that is no blank sky.
+    near_saturated = binary_dilation(truth.saturated, iterations=_SATURATION_MARGIN_PX)
+    blank = (exposure.mask == 0) & ~near_saturated
     residual = exposure.image[blank] + background[blank] - (truth.objects + truth.sky)[blank]
     sky = float(np.median(background)) / float(np.median(truth.sky)) - 1
     level = residual.mean()
