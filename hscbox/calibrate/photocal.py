@@ -17,12 +17,13 @@ import numpy.typing as npt
 from ..camera.colorterms import ColorTerm
 from ..errors import PhotometryError
 
-__all__ = ["PhotoCalConfig", "ZeroPoint", "colour_corrected_magnitude", "select_matches", "zero_point"]
+__all__ = ["PhotoCalConfig", "ReferenceMagnitudes", "ZeroPoint", "reference_magnitudes", "select_matches", "zero_point"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 _AB_ZERO_JY = 3631.0
+_MAG_PER_RELATIVE = 2.5 / np.log(10)
 _HISTOGRAM_BINS = 20
 _IQR_TO_SIGMA = 0.741301109252802
 # Half the full width at half maximum of a histogram of Gaussian scatter, in units of its sigma.
@@ -78,21 +79,35 @@ class ZeroPoint:
     kept: BoolArray
 
 
-def colour_corrected_magnitude(
-    primary_flux: FloatArray, secondary_flux: FloatArray, term: ColorTerm | None
-) -> FloatArray:
-    """Return AB magnitudes in the camera's band from reference fluxes in Jy.
+@dataclass(frozen=True)
+class ReferenceMagnitudes:
+    """AB magnitudes of reference objects in the camera's band, with their standard errors (n,)."""
+
+    value: FloatArray
+    error: FloatArray
+
+
+def reference_magnitudes(
+    primary: tuple[FloatArray, FloatArray], secondary: tuple[FloatArray, FloatArray], term: ColorTerm | None
+) -> ReferenceMagnitudes:
+    """Return AB magnitudes in the camera's band from fluxes and errors (n,) in Jy.
 
     m = p + c0 + c1 (p - s) + c2 (p - s)^2 with p, s the magnitudes in the primary and secondary bands; p alone
-    without a colour term.
+    without a colour term. Objects without positive fluxes get nan.
     """
+    p, p_error = _magnitude(*primary)
+    if term is None:
+        return ReferenceMagnitudes(p, p_error)
+    s, s_error = _magnitude(*secondary)
+    colour = p - s
+    slope = term.c1 + 2 * term.c2 * colour
+    value = p + term.c0 + term.c1 * colour + term.c2 * colour**2
+    return ReferenceMagnitudes(value, np.hypot((1 + slope) * p_error, slope * s_error))
+
+
+def _magnitude(flux: FloatArray, error: FloatArray) -> tuple[FloatArray, FloatArray]:
     with np.errstate(invalid="ignore", divide="ignore"):
-        primary: FloatArray = -2.5 * np.log10(primary_flux / _AB_ZERO_JY)
-        if term is None:
-            return primary
-        colour = primary + 2.5 * np.log10(secondary_flux / _AB_ZERO_JY)
-    corrected: FloatArray = primary + term.c0 + term.c1 * colour + term.c2 * colour**2
-    return corrected
+        return -2.5 * np.log10(flux / _AB_ZERO_JY), _MAG_PER_RELATIVE * error / flux
 
 
 def select_matches(
@@ -137,7 +152,7 @@ def select_matches(
 
 
 def zero_point(
-    reference_magnitude: FloatArray,
+    reference: ReferenceMagnitudes,
     flux: FloatArray,
     flux_error: FloatArray,
     config: PhotoCalConfig,
@@ -147,8 +162,8 @@ def zero_point(
 
     Parameters
     ----------
-    reference_magnitude
-        AB magnitudes in the camera's band (n,).
+    reference
+        Of the stars (n,).
     flux, flux_error
         Instrumental fluxes and errors (n,), ADU.
 
@@ -157,8 +172,9 @@ def zero_point(
     PhotometryError
         Too few stars remain, or their scatter is outside of its bounds.
     """
-    difference = reference_magnitude + 2.5 * np.log10(flux)
-    error = np.hypot(2.5 / np.log(10) * flux_error / flux, config.magErrFloor)
+    difference = reference.value + 2.5 * np.log10(flux)
+    # The reference has errors too: by the source's alone, the one or two brightest stars would decide.
+    error = np.sqrt((_MAG_PER_RELATIVE * flux_error / flux) ** 2 + reference.error**2 + config.magErrFloor**2)
     kept = _clip(difference, config)
     n_good = int(kept.sum())
     if n_good < config.minStars:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..camera.filters import refcat_band
+from ..catalog.htm import trixels_in_circle
 from ..catalog.reference import ShardReader, add_filter_aliases, flux_field, load_region
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import MissingInputError
@@ -106,14 +107,8 @@ class RefObjLoader:
         self.log.info(
             "Loading reference objects using center Fk5Coord(%.7f, %.7f, 2000.00) and radius %s deg", ra0, dec0, radius
         )
+        self._check_shards(ra0, dec0, radius)
         loaded = load_region(self.read_shard, self.depth, ra0, dec0, radius)
-        if loaded.missing:
-            shards = ", ".join(f"{pixel}.fits" for pixel in loaded.missing)
-            raise MissingInputError(
-                f"Reference catalogue {self.config.ref_dataset_name} lacks {shards} around "
-                f"RA {ra0:.4f} Dec {dec0:.4f} (radius {radius:.3f} deg)",
-                remedy="Mount a catalogue that covers the field: hscbox mount REPO --ref-cats DIR",
-            )
         catalog = loaded.catalog
         x, y = wcs.sky_to_pixel(np.rad2deg(catalog["coord_ra"]), np.rad2deg(catalog["coord_dec"]))
         inside = (x >= -margin) & (x <= width - 1 + margin) & (y >= -margin) & (y <= height - 1 + margin)
@@ -122,6 +117,16 @@ class RefObjLoader:
         catalog["hasCentroid"][:] = True
         self.log.info("Loaded %d reference objects", len(catalog))
         return ReferenceRegion(catalog, self._flux_field(catalog, filter_name), ra0, dec0, radius, filter_name)
+
+    def _check_shards(self, ra: float, dec: float, radius: float) -> None:
+        pixels = trixels_in_circle(ra, dec, radius, self.depth)
+        missing = [f"{pixel}.fits" for pixel in pixels if self.read_shard(pixel) is None]
+        if missing:
+            raise MissingInputError(
+                f"Reference catalogue {self.config.ref_dataset_name} lacks {', '.join(missing)} around "
+                f"RA {ra:.4f} Dec {dec:.4f} (radius {radius:.3f} deg)",
+                remedy="Mount a catalogue that covers the field: hscbox mount REPO --ref-cats DIR",
+            )
 
     def _flux_field(self, catalog: SourceCatalog, filter_name: str) -> str:
         band = self.config.filterMap.get(filter_name) or refcat_band(filter_name) or self.config.defaultFilter

@@ -26,7 +26,7 @@ from ..measure.catalog_calculation import CatalogCalculationConfig, CatalogCalcu
 from ..measure.task import SingleFrameMeasurementConfig, SingleFrameMeasurementTask
 from ..task_metadata import record, timed, timed_method
 from .astrometry import AstrometryConfig, AstrometrySolution, AstrometryTask, SourceMatcher
-from .photocal import PhotoCalConfig, ZeroPoint, colour_corrected_magnitude, select_matches, zero_point
+from .photocal import PhotoCalConfig, ReferenceMagnitudes, ZeroPoint, reference_magnitudes, select_matches, zero_point
 from .ref_objects import LoadReferenceObjectsConfig, ReferenceRegion, RefObjLoader
 
 __all__ = ["CalibrateConfig", "CalibrateResult", "CalibrateTask"]
@@ -207,7 +207,8 @@ class CalibrateTask:
             log = logging.getLogger(f"{self.name}.photoCal")
             log.info("Found %d matches", len(match))
             sources["calib_photometryCandidate"][match.source] = True
-            magnitude = self._reference_magnitude(region, exposure.filter_name, log)[match.reference]
+            reference = self._reference_magnitudes(region, exposure.filter_name, log)
+            magnitude = reference.value[match.reference]
             bad = np.zeros(len(match), dtype=bool)
             for flag in config.badFlags:
                 bad |= sources[flag][match.source]
@@ -221,22 +222,27 @@ class CalibrateTask:
             )
             sources["calib_photometryUsed"][match.source[chosen]] = True
             error = sources[f"{config.fluxField}Sigma"][match.source]
-            return zero_point(magnitude[chosen], flux[chosen], error[chosen], config, log)
+            used = match.reference[chosen]
+            stars = ReferenceMagnitudes(reference.value[used], reference.error[used])
+            return zero_point(stars, flux[chosen], error[chosen], config, log)
 
-    def _reference_magnitude(
+    def _reference_magnitudes(
         self, region: ReferenceRegion, filter_name: str, log: logging.Logger
-    ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        config = self.config.photoCal
-        catalog = region.catalog
+    ) -> ReferenceMagnitudes:
+        config, catalog = self.config.photoCal, region.catalog
         if not config.applyColorTerms:
-            return colour_corrected_magnitude(catalog[region.flux_field], catalog[region.flux_field], None)
+            flux = (catalog[region.flux_field], catalog[f"{region.flux_field}Sigma"])
+            return reference_magnitudes(flux, flux, None)
         log.info(
             "Applying color terms for filterName='%s', config.photoCatName=%s because config.applyColorTerms is True",
             filter_name,
             config.photoCatName,
         )
         term = color_term(config.photoCatName, filter_name)
-        return colour_corrected_magnitude(catalog[f"{term.primary}_flux"], catalog[f"{term.secondary}_flux"], term)
+        primary, secondary = (
+            (catalog[f"{band}_flux"], catalog[f"{band}_fluxSigma"]) for band in (term.primary, term.secondary)
+        )
+        return reference_magnitudes(primary, secondary, term)
 
     def _write_metadata(self, exposure: Exposure, point: ZeroPoint) -> None:
         assert exposure.visit_info is not None

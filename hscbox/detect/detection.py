@@ -25,6 +25,7 @@ from hscbox.image.statistics import clipped_mean
 from .background import BackgroundConfig, fit_background
 from .convolve import kernel_width, smooth
 from .footprints import Detections, find_footprints, grow_footprints
+from .shoulders import add_shoulder_peaks
 
 __all__ = ["DetectionResult", "SourceDetectionConfig", "SourceDetectionTask", "make_source_catalog"]
 
@@ -58,6 +59,10 @@ class SourceDetectionConfig(Config):  # type: ignore[misc]
     statsMask = ListField(
         dtype=str, default=["BAD", "SAT", "EDGE", "NO_DATA"],
         doc="Mask planes left out of the standard deviation.")
+    shoulderSignificance = RangeField(
+        dtype=float, default=4.0, min=0.0,
+        doc="Least height of a source on the shoulder of a brighter one, in the difference of Gaussians "
+            "[standard deviations]; larger finds fewer, 0 looks for none.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +121,9 @@ class SourceDetectionTask:
         positive = find_footprints(
             smoothed, threshold, include_multiplier=self.config.includeThresholdMultiplier,
             min_pixels=self.config.minPixels, border=border)
+        positive = add_shoulder_peaks(
+            positive, exposure.image, smoothed, exposure.variance, exposure.mask, sigma,
+            self.config.shoulderSignificance)
         negative = find_footprints(
             smoothed, threshold, include_multiplier=self.config.includeThresholdMultiplier,
             min_pixels=self.config.minPixels, border=border, negative=True)

@@ -15,7 +15,7 @@ from hscbox.catalog.footprint import PEAK_DTYPE, Footprint
 
 from .runs import label_runs, paint_disc, peak_pixels, runs_above, runs_of_painted, set_run_bits
 
-__all__ = ["Detections", "disc_half_widths", "find_footprints", "grow_footprints"]
+__all__ = ["Detections", "disc_half_widths", "find_footprints", "grow_footprints", "with_peaks"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +125,28 @@ def grow_footprints(found: Detections, radius: int, shape: tuple[int, int], *, i
     position = peaks["i_y"].astype(np.int64) * shape[1] + peaks["i_x"]
     peak_owner = owner[np.searchsorted(starts, position, side="right") - 1]
     return _sorted_peaks(runs, owner, peaks["i_x"], peaks["i_y"], peaks["peakValue"], peak_owner, n)
+
+
+def with_peaks(
+    found: Detections,
+    x: NDArray[np.int64],
+    y: NDArray[np.int64],
+    values: NDArray[np.float32],
+    owner: NDArray[np.int64],
+) -> Detections:
+    """Return positive detections with more peaks, all in the usual order.
+
+    Parameters
+    ----------
+    found
+        Not modified.
+    x, y, values, owner
+        Pixels of the new peaks, their values and footprints, (n,).
+    """
+    peaks = found.peaks
+    return _sorted_peaks(
+        found.runs, found.run_owner, np.concatenate([peaks["i_x"], x]), np.concatenate([peaks["i_y"], y]),
+        np.concatenate([peaks["peakValue"], values]), np.concatenate([found.peak_owner, owner]), found.n)
 
 
 def disc_half_widths(radius: int, *, isotropic: bool = True) -> NDArray[np.int64]:
