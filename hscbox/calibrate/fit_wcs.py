@@ -29,7 +29,7 @@ _PRIOR_GRID = 11
 class FitTanSipWcsConfig(pex_config.Config):  # type: ignore[misc]
     """Parameters of the TAN-SIP fit."""
 
-    order = pex_config.RangeField("Order of the SIP polynomials.", int, default=3, min=1, max=7)
+    order = pex_config.RangeField("Order of the SIP polynomials.", int, default=3, min=1, max=7, inclusiveMax=True)
     numIter = pex_config.RangeField("Rounds that move the reference pixel to the fitted one.", int, default=3, min=1)
     numRejIter = pex_config.RangeField("Rounds of rejection before the final fit.", int, default=3, min=0)
     rejSigma = pex_config.RangeField("Residuals beyond this many sigma are rejected.", float, default=3.0, min=0)

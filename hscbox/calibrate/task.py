@@ -209,7 +209,8 @@ class CalibrateTask:
             sources["calib_photometryCandidate"][match.source] = True
             reference = self._reference_magnitudes(region, exposure.filter_name, log)
             magnitude = reference.value[match.reference]
-            bad = np.zeros(len(match), dtype=bool)
+            # The aperture of a blend holds its children's light.
+            bad = sources["deblend_nChild"][match.source] > 0
             for flag in config.badFlags:
                 bad |= sources[flag][match.source]
             flux = sources[config.fluxField][match.source]

@@ -14,7 +14,5 @@ def bad_amplifiers(detector_id: int, date: str) -> list[int]:
     Source: Subaru Telescope, web page "HSC CCDs".
     """
     return sorted(
-        row["amp"]
-        for row in read_table("bad_channels")
-        if row["det_id"] == detector_id and row["from_date"] <= date
+        row["amp"] for row in read_table("bad_channels") if row["det_id"] == detector_id and row["from_date"] <= date
     )

@@ -58,9 +58,7 @@ def read_primary_header(path: Path | str) -> dict[str, object]:
         is_gzip = plain.read(0, 2) == b"\x1f\x8b"
         return _read(path, GzipSource(path, plain) if is_gzip else plain)
     except OSError as error:
-        raise DamagedInputError(
-            f"Cannot read {path}: {error.strerror}", remedy="Fetch the file again"
-        ) from error
+        raise DamagedInputError(f"Cannot read {path}: {error.strerror}", remedy="Fetch the file again") from error
     finally:
         os.close(descriptor)
 

@@ -53,9 +53,7 @@ class PlainSource:
     def __init__(self, path: Path | str, descriptor: int) -> None:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise DamagedInputError(
-                f"{path} is not a file", remedy="Give names of FITS files", file=str(path)
-            )
+            raise DamagedInputError(f"{path} is not a file", remedy="Give names of FITS files", file=str(path))
         self._path = path
         self._descriptor = descriptor
         self.size = status.st_size

@@ -51,6 +51,4 @@ def refuse(
 ) -> NoReturn:
     """Raise `error`: file, keyword, value, what is wrong with it, what to do."""
     what = f"{keyword} is missing" if value is None else f"{keyword} = {shown(value)}"
-    raise error(
-        f"{filename}: {what}: {problem}", remedy=remedy, file=str(filename), keyword=keyword, value=value
-    )
+    raise error(f"{filename}: {what}: {problem}", remedy=remedy, file=str(filename), keyword=keyword, value=value)

@@ -19,9 +19,7 @@ __all__ = ["CalibRecord", "translate_calib_header"]
 
 _KINDS = (("flat", "flat"), ("zero", "bias"), ("bias", "bias"), ("dark", "dark"), ("fringe", "fringe"))
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_REMEDY = (
-    "Calibrations are FITS files with OBSTYPE and CALIB_ID like 'filter=NONE calibDate=2013-11-03 ccd=0'"
-)
+_REMEDY = "Calibrations are FITS files with OBSTYPE and CALIB_ID like 'filter=NONE calibDate=2013-11-03 ccd=0'"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,7 @@ __all__ = ["ApCorrFieldConfig", "MeasureApCorrConfig", "MeasureApCorrTask", "fit
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-_CONVOLVED = [
-    f"ext_convolved_ConvolvedFlux_{k}_{label}" for k in range(4) for label in ("3_3", "4_5", "6_0", "kron")
-]
+_CONVOLVED = [f"ext_convolved_ConvolvedFlux_{k}_{label}" for k in range(4) for label in ("3_3", "4_5", "6_0", "kron")]
 _FEWEST_STARS = 2
 # Relative error that even the brightest star has, from the PSF model; it keeps one star from carrying the fit.
 _ERROR_FLOOR = 0.003
@@ -75,9 +73,7 @@ class MeasureApCorrTask:
 
     ConfigClass = MeasureApCorrConfig
 
-    def __init__(
-        self, config: MeasureApCorrConfig, name: str, schema: Schema, flux_names: Sequence[str]
-    ) -> None:
+    def __init__(self, config: MeasureApCorrConfig, name: str, schema: Schema, flux_names: Sequence[str]) -> None:
         self.config = config
         self.name = name
         self.log = logging.getLogger(name)

@@ -140,9 +140,7 @@ class MeasurePsfTask:
         chi2 = float(np.median(found.reduced_chi2[found.used]))
         return MeasurePsfResult(found.psf, found.sigma, len(candidates), n_used, int(reserved.sum()), chi2)
 
-    def _select(
-        self, exposure: Exposure, catalog: SourceCatalog, width: NDArray[np.float64]
-    ) -> NDArray[np.int64]:
+    def _select(self, exposure: Exposure, catalog: SourceCatalog, width: NDArray[np.float64]) -> NDArray[np.int64]:
         config = self.config.starSelector
         flagged = np.zeros(len(catalog), dtype=np.bool_)
         for flag in config.badFlags:

@@ -36,9 +36,11 @@ _TAPER = 2.0
 class PsfDeterminerConfig(pex_config.Config):  # type: ignore[misc]
     """How the PSF model is fitted."""
 
-    spatialOrder = pex_config.RangeField("Degree of the polynomial in position.", int, default=2, min=0, max=4)
+    spatialOrder = pex_config.RangeField(
+        "Degree of the polynomial in position.", int, default=2, min=0, max=4, inclusiveMax=True
+    )
     kernelSize = pex_config.RangeField("Samples of the model in x and y; odd.", int, default=81, min=21)
-    samplingSize = pex_config.RangeField("Sampling step (px).", float, default=0.5, min=0.1, max=1.0)
+    samplingSize = pex_config.RangeField("Sampling step (px).", float, default=0.5, min=0.1, max=1.0, inclusiveMax=True)
     psfAccuracy = pex_config.RangeField(
         "Accuracy assumed for the profile; larger weights bright and faint stars more alike.",
         float,
@@ -186,9 +188,7 @@ class _Fit:
     def _stars(self, rows: BoolArray, degree: int) -> Stars:
         c, config = self.candidates.subset(rows), self.config
         basis = polynomial_basis(*self._scaled(c.x, c.y), degree)
-        return Stars.make(
-            c.stamps, c.good, basis, c.offset_x, c.offset_y, config.kernelSize, config.samplingSize
-        )
+        return Stars.make(c.stamps, c.good, basis, c.offset_x, c.offset_y, config.kernelSize, config.samplingSize)
 
     def _context(self) -> tuple[tuple[float, float], tuple[float, float]]:
         x, y = self.candidates.x, self.candidates.y
@@ -248,9 +248,7 @@ class _Fit:
         components = components / (components[0].sum() * config.samplingSize**2)
         first, second = self._context()
         average = (float(self.candidates.x[used].mean()), float(self.candidates.y[used].mean()))
-        return PsfexPsf(
-            components.astype(np.float32), config.samplingSize, self.degree, first, second, average
-        )
+        return PsfexPsf(components.astype(np.float32), config.samplingSize, self.degree, first, second, average)
 
 
 def _outliers(chi2: FloatArray, used: BoolArray, n_sigma: float) -> BoolArray:

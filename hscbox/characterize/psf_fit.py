@@ -75,9 +75,7 @@ class Stars:
         return self.first_x[i], self.taps_x[i], self.first_y[i], self.taps_y[i]
 
 
-def fluxes_and_models(
-    stars: Stars, components: FloatArray, variance: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def fluxes_and_models(stars: Stars, components: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the stars' fluxes (n,) [ADU] for a model (n_terms, ny, nx), and the model's stamps (n, size, size)."""
     models = np.empty_like(stars.stamps)
     for i in range(len(stars)):

@@ -84,6 +84,7 @@ class CharacterizeImageConfig(pex_config.Config):  # type: ignore[misc]
         super().setDefaults()
         self.detection.thresholdValue = 5.0
         self.detection.includeThresholdMultiplier = 10.0
+        self.detection.shoulderSignificance = 0.0
         self.measurement.plugins.names = _ICSRC_PLUGINS
 
 
@@ -222,9 +223,7 @@ class CharacterizeImageTask:
                 "No bright source was detected", remedy="Look at the image, or lower charImage.detection.thresholdValue"
             )
         catalog = make_source_catalog(detected.footprints, self.schema, exposure_id)
-        self.measurement.run(
-            catalog=catalog, exposure=exposure, exposure_id=exposure_id, only=self._plugins_for_psf()
-        )
+        self.measurement.run(catalog=catalog, exposure=exposure, exposure_id=exposure_id, only=self._plugins_for_psf())
         measured = self.measure_psf.run(exposure=exposure, catalog=catalog, draft=draft)
         numbers.n_candidates.append(measured.n_candidates)
         numbers.n_psf_stars.append(measured.n_used)

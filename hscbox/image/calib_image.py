@@ -27,9 +27,7 @@ class CalibImage:
     def __post_init__(self) -> None:
         for plane in (self.mask, self.variance):
             if plane is not None and plane.shape != self.image.shape:
-                raise ValueError(
-                    f"plane of {self.name or 'a calibration'} is {plane.shape}, image {self.image.shape}"
-                )
+                raise ValueError(f"plane of {self.name or 'a calibration'} is {plane.shape}, image {self.image.shape}")
 
     def rows(self, n_rows: int) -> CalibImage:
         """Return the first `n_rows` rows, for a cut-out; the arrays are views."""

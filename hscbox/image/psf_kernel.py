@@ -54,9 +54,7 @@ class KernelPsf(Psf):
         x, y = xs - self._origin[0], ys - self._origin[1]
         weights = np.stack([_polynomial(terms, x, y) for terms in self.polynomials], axis=1)
         stamps = np.tensordot(weights, self.kernels, axes=1)
-        moved: FloatArray = (
-            _shift_matrices(self.size, dy) @ stamps @ _shift_matrices(self.size, dx).transpose(0, 2, 1)
-        )
+        moved: FloatArray = _shift_matrices(self.size, dy) @ stamps @ _shift_matrices(self.size, dx).transpose(0, 2, 1)
         return np.asarray(moved / moved.sum(axis=(1, 2), keepdims=True))
 
 

@@ -154,9 +154,7 @@ class SkyWcs:
             return [*cards, ("CTYPE1", "RA---TAN"), ("CTYPE2", "DEC--TAN")]
         for letter, terms in (("A", self.a), ("B", self.b)):
             cards.append((f"{letter}_ORDER", max(self.sip_order, 2)))
-            cards += [
-                (f"{letter}_{i}_{j}", float(terms[i, j])) for i, j in np.ndindex(terms.shape) if terms[i, j] != 0
-            ]
+            cards += [(f"{letter}_{i}_{j}", float(terms[i, j])) for i, j in np.ndindex(terms.shape) if terms[i, j] != 0]
         return [*cards, ("CTYPE1", "RA---TAN-SIP"), ("CTYPE2", "DEC--TAN-SIP")]
 
     @classmethod
@@ -194,11 +192,7 @@ class SkyWcs:
     def _jacobian(self, u: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         if self.a is None or self.b is None:
             return np.ones_like(u), np.zeros_like(u), np.zeros_like(u), np.ones_like(u)
-        partial = [
-            _series(u, v, polynomial.polyder(terms, axis=axis))
-            for terms in (self.a, self.b)
-            for axis in (0, 1)
-        ]
+        partial = [_series(u, v, polynomial.polyder(terms, axis=axis)) for terms in (self.a, self.b) for axis in (0, 1)]
         return 1 + partial[0], partial[1], partial[2], 1 + partial[3]
 
     def _undistort(self, target_u: FloatArray, target_v: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -180,12 +180,7 @@ def _from_heap(unit: ReadUnit, heap: bytes, descriptors: NDArray[Any], letter: s
     lengths = descriptors[:, 0].astype(np.int64)
     offsets = descriptors[:, 1].astype(np.int64)
     sizes = lengths * dtype.itemsize
-    if (
-        np.any(lengths < 0)
-        or np.any(offsets < 0)
-        or np.any(offsets > len(heap))
-        or np.any(sizes > len(heap) - offsets)
-    ):
+    if np.any(lengths < 0) or np.any(offsets < 0) or np.any(offsets > len(heap)) or np.any(sizes > len(heap) - offsets):
         raise DamagedInputError(f"{unit.path} has a table that points outside its data area")
     pieces = [heap[first : first + size] for first, size in zip(offsets.tolist(), sizes.tolist(), strict=True)]
     joined = np.frombuffer(b"".join(pieces), dtype=dtype)

@@ -85,9 +85,7 @@ def write_png(path: Path | str, grey: NDArray[np.uint8]) -> None:
     write_bytes(path, png_bytes(grey))
 
 
-def _fill_saturated(
-    pixels: NDArray[np.float64], saturated: NDArray[np.bool_], brightest: float
-) -> NDArray[np.float64]:
+def _fill_saturated(pixels: NDArray[np.float64], saturated: NDArray[np.bool_], brightest: float) -> NDArray[np.float64]:
     labels, count = ndimage.label(saturated, structure=np.ones((3, 3)))
     result = pixels.copy()
     for number, (rows, columns) in enumerate(ndimage.find_objects(labels, count), start=1):

@@ -11,7 +11,7 @@ class FringeStatisticsConfig(pex.Config):  # type: ignore[misc]
     """How the level of a box is measured."""
 
     badMaskPlanes = pex.ListField(
-        dtype=str, default=["SAT", "NO_DATA"], doc="Mask planes whose pixels are ignored in the medians."
+        dtype=str, default=["SAT", "NO_DATA", "BAD"], doc="Mask planes whose pixels are ignored in the medians."
     )
 
 

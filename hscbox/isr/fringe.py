@@ -22,7 +22,9 @@ _PURPOSE = 0x46524E47
 """Third word of the random seed, so that no other step draws the same numbers."""
 
 _SIGMA_PER_IQR = 0.74
-_PASSES = 2
+_MOST_PASSES = 8
+_CONVERGED = 0.03
+"""A pass that changes the scale by a smaller part is the last: the next one would change it by less than half of it."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def subtract_fringes(
     iterations: int = 20,
     clip: float = 3.0,
     pedestal: bool = False,
-    ignored_planes: Sequence[str] = ("SAT", "NO_DATA"),
+    ignored_planes: Sequence[str] = ("SAT", "NO_DATA", "BAD"),
 ) -> FringeFit:
     """Scale the fringe frame to the exposure and subtract it in place.
 
@@ -58,7 +60,8 @@ def subtract_fringes(
     fringe frame; the slope is the scale. Method of lsst/ip_isr 0af5a6cf, fringe.py, with one difference: medians of a
     wave depend on how much noise is on it, and comparing medians of a noisy exposure with those of a clean fringe
     frame gives a scale that is wrong by 10 to 40 per cent. Here the fringe frame is averaged, and the fit is repeated
-    on the exposure with the first result subtracted, where nothing but noise is left to take medians of.
+    on the exposure with the result so far subtracted, until little but noise is left to take medians of. Another
+    difference: BAD pixels do not count, for a dead amplifier shows no fringes and would pull the scale towards zero.
 
     Raises
     ------
@@ -72,11 +75,13 @@ def subtract_fringes(
     pattern = contrast(box_means, fringe.image, fringe_mask, xs, ys, small, large)
     scale, constant = 0.0, 0.0
     cleaned = exposure.image
-    for _ in range(_PASSES):
+    for _ in range(_MOST_PASSES):
         science = contrast(box_medians, cleaned, science_mask, xs, ys, small, large)
         fit = fit_fringe_scale(science, pattern, iterations=iterations, clip=clip, pedestal=pedestal)
         scale, constant = scale + fit.scale, fit.pedestal
         cleaned = exposure.image - np.float32(scale) * fringe.image
+        if abs(fit.scale) <= _CONVERGED * abs(scale):
+            break
     exposure.image[...] = cleaned
     return FringeFit(scale, constant, fit.rms, fit.n_used, fit.n_positions)
 

@@ -42,9 +42,7 @@ def elliptical_flux(
     """
     height, width = image.shape
     reach_x, reach_y = np.sqrt(xx), np.sqrt(yy)
-    inside = (
-        x - reach_x >= -0.5 and y - reach_y >= -0.5 and x + reach_x <= width - 0.5 and y + reach_y <= height - 0.5
-    )
+    inside = x - reach_x >= -0.5 and y - reach_y >= -0.5 and x + reach_x <= width - 0.5 and y + reach_y <= height - 0.5
     if not inside:
         return np.nan, np.nan, False
     if semi_minor(xx, yy, xy) <= max_sinc:

@@ -13,9 +13,7 @@ from hscbox.jit import njit
 __all__ = ["stamp_moments"]
 
 
-def stamp_moments(
-    stamps: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def stamp_moments(stamps: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the moments xx, yy, xy (n, 3) [px^2] of `stamps` (n, size, size) with centres x, y (n,) in the stamps.
 
     Rows of stamps whose moments cannot be measured are nan.

@@ -67,9 +67,7 @@ def _add_sine_integral(origin: float, factor: float, table: Any, values: Any) ->
 
 
 @njit
-def ellipse_weights(
-    xx: float, yy: float, xy: float, dx: float, dy: float, half_x: int, half_y: int, table: Any
-) -> Any:
+def ellipse_weights(xx: float, yy: float, xy: float, dx: float, dy: float, half_x: int, half_y: int, table: Any) -> Any:
     """Return the weights (2 half_y + 1, 2 half_x + 1) of an ellipse about (dx, dy) off the centre of the middle pixel.
 
     The ellipse is r^T Q^-1 r <= 1 with Q = ((xx, xy), (xy, yy)) [px^2]; `table` is `sine_integral_table`.

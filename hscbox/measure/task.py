@@ -23,11 +23,7 @@ from .plugin import PLUGINS, Plugin
 
 __all__ = ["SingleFrameMeasurementConfig", "SingleFrameMeasurementTask", "SourceSlotConfig"]
 
-_DEFAULT_PLUGINS = [
-    name
-    for name in _plugins.REGISTERED
-    if name not in ("ext_convolved_ConvolvedFlux",)
-]
+_DEFAULT_PLUGINS = [name for name in _plugins.REGISTERED if name not in ("ext_convolved_ConvolvedFlux",)]
 _CENTROID_SLOT = "slot_Centroid"
 _SHAPE_SLOT = "slot_Shape"
 
@@ -88,9 +84,7 @@ class SingleFrameMeasurementTask:
         self.log = logging.getLogger(name)
         classes = {plugin: PLUGINS[plugin] for plugin in config.plugins.names}
         ordered = sorted(classes, key=lambda plugin: (classes[plugin].order, plugin))
-        self.plugins: list[Plugin] = [
-            classes[plugin](config.plugins[plugin], plugin, schema) for plugin in ordered
-        ]
+        self.plugins: list[Plugin] = [classes[plugin](config.plugins[plugin], plugin, schema) for plugin in ordered]
         slots = config.slots.targets()
         for alias, target in slots.items():
             schema.set_alias(alias, target)

@@ -49,7 +49,7 @@ class CcdOutcome:
 
 
 def process_one(job: CcdJob, *, raise_errors: bool = False) -> CcdOutcome:
-    """Process the CCD of `job`; errors meant for users become part of the outcome unless `raise_errors`."""
+    """Process the CCD of `job`; errors become part of the outcome unless `raise_errors`."""
     config = ProcessCcdConfig()
     load_config(job.config_path, config)
     started = time.process_time()
@@ -58,11 +58,19 @@ def process_one(job: CcdJob, *, raise_errors: bool = False) -> CcdOutcome:
         summary = ProcessCcdTask(config, butler, config_digest(config)).run(job.data_id)
     except HscboxError as error:
         if raise_errors:
+            traceback.print_exc()
             raise
         logging.getLogger("processCcd").critical("Failed on dataId=%s: %s", job.data_id, error)
         if logging.getLogger("processCcd").isEnabledFor(logging.DEBUG):
             traceback.print_exc()
         return CcdOutcome(job.data_id, int(error.exit_status), error.code, str(error))
+    except Exception as error:
+        # A defect of the program on one CCD must not take the others with it: its traceback is shown, the run goes on
+        # and ends with the status of an unexpected error.
+        if raise_errors:
+            raise
+        logging.getLogger("processCcd").critical("Failed on dataId=%s", job.data_id, exc_info=True)
+        return CcdOutcome(job.data_id, int(ExitStatus.UNEXPECTED), "unexpected", f"{type(error).__name__}: {error}")
     summary = replace(
         summary,
         cpu_seconds=time.process_time() - started,

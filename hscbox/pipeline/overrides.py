@@ -13,7 +13,7 @@ from typing import Any
 
 from lsst.pex.config import Config, ConfigurableField, FieldValidationError
 
-from ..errors import ConfigError, MissingInputError, UnsafeInputError
+from ..errors import ConfigError, MissingInputError
 
 __all__ = ["apply_assignment", "apply_file", "apply_text"]
 
@@ -28,10 +28,9 @@ def apply_file(config: Config, path: Path | str) -> None:
     ------
     MissingInputError
         The file cannot be read.
-    UnsafeInputError
-        The file holds anything but imports, the type assertion and literal assignments.
     ConfigError
-        A field is unknown or refuses its value.
+        The file holds anything but imports, the type assertion and literal assignments, or a field is unknown or
+        refuses its value.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -56,7 +55,7 @@ def apply_text(config: Config, text: str, filename: str) -> None:
         elif isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.BitOr):
             _extend(config, statement.target, _literal(statement.value, where), where)
         else:
-            raise UnsafeInputError(
+            raise ConfigError(
                 f"{where}: only literal assignments to 'config' are allowed, found: {ast.unparse(statement)[:80]}",
                 remedy="Configuration files are parsed, never executed: write config.<name> = <literal>",
             )
@@ -80,7 +79,7 @@ def _literal(node: ast.expr, where: str) -> Any:
     try:
         return ast.literal_eval(node)
     except ValueError as error:
-        raise UnsafeInputError(
+        raise ConfigError(
             f"{where}: not a literal value: {ast.unparse(node)[:80]}",
             remedy="Write numbers, strings, True, False, None, lists or dicts",
         ) from error
@@ -94,7 +93,7 @@ def _path(node: ast.expr, where: str) -> list[str | tuple[str]]:
         return [*_path(node.value, where), (node.slice.value,)]
     if isinstance(node, ast.Name) and node.id in _ROOTS:
         return []
-    raise UnsafeInputError(f"{where}: not a configuration field: {ast.unparse(node)[:80]}")
+    raise ConfigError(f"{where}: not a configuration field: {ast.unparse(node)[:80]}")
 
 
 def _walk(config: Config, steps: list[str | tuple[str]], where: str) -> Any:
@@ -127,7 +126,7 @@ def _attribute(current: Any, name: str, where: str) -> Any:
 def _assign(config: Config, target: ast.expr, value: Any, where: str) -> None:
     steps = _path(target, where)
     if not steps:
-        raise UnsafeInputError(f"{where}: 'config' itself cannot be replaced")
+        raise ConfigError(f"{where}: 'config' itself cannot be replaced")
     _set(config, steps, value, where)
 
 
@@ -146,10 +145,9 @@ def _set(config: Config, steps: list[str | tuple[str]], value: Any, where: str) 
 
 
 def _reason(error: Exception) -> str:
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
-    details = [line.strip() for line in lines if "Error" in line or "Value" in line]
-    return details[-1] if details else text
+    """Return what pex_config says up to where it points into its own source."""
+    text = str(error).partition("For more information")[0]
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _extend(config: Config, target: ast.expr, value: Any, where: str) -> None:
@@ -182,7 +180,7 @@ def apply_assignment(config: Config, text: str) -> None:
 def _path_of_name(name: str, where: str) -> list[str | tuple[str]]:
     try:
         return _path(ast.parse(f"config.{name}", mode="eval").body, where)
-    except (SyntaxError, UnsafeInputError) as error:
+    except (SyntaxError, ConfigError) as error:
         raise ConfigError(f"{where}: '{name}' is not a field name") from error
 
 

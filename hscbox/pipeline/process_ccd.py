@@ -120,7 +120,11 @@ class ProcessCcdTask:
 
     def _reference_depth(self) -> int:
         name = self._reference_name()
-        text = self.butler.get("ref_cat_config", name=name)
+        try:
+            text = self.butler.get("ref_cat_config", name=name)
+        except MissingInputError as error:
+            remedy = "Mount the reference catalogues: hscbox mount REPO --ref-cats DIR"
+            raise MissingInputError(error.message, remedy=remedy) from error
         return parse_reference_config(text, str(self.butler.path("ref_cat_config", name=name))).depth
 
     def _shard_reader(self) -> ShardReader:
@@ -152,13 +156,16 @@ class ProcessCcdTask:
         """
         started = datetime.now(UTC)
         metadata = TaskMetadata()
-        status = "interrupted"
+        status = "unexpected"
         try:
             with collecting(metadata):
                 summary = self._run(data_id)
             status = "done"
         except HscboxError as error:
             status = error.code
+            raise
+        except KeyboardInterrupt:
+            status = "interrupted"
             raise
         finally:
             metadata.set(
@@ -176,7 +183,8 @@ class ProcessCcdTask:
             exposure_id = int(data_id["visit"]) * _CCDS_PER_VISIT + detector.id
             logging.getLogger(self.char_image.name).info("Processing %s", dict(data_id))
             characterized = self.char_image.run(exposure=isr.exposure, exposure_id=exposure_id)
-            self.butler.put(characterized.catalog, "icSrc", data_id)
+            if self.config.charImage.doWrite:
+                self.butler.put(characterized.catalog, "icSrc", data_id)
             if not self.config.doCalibrate:
                 return _summary(isr, characterized, None)
             logging.getLogger(self.calibrate.name).info("Processing %s", dict(data_id))
@@ -197,7 +205,7 @@ class ProcessCcdTask:
             visit_info=visit_info,
             filter_name=filter_name,
             exposure_id=int(data_id["visit"]) * _CCDS_PER_VISIT + detector.id,
-            defects=self.butler.get("defects", data_id),
+            defects=self.butler.get("defects", data_id) if self.config.isr.doDefect else (),
             **self._calibs(data_id, filter_name),
         )
         self._sign(result.exposure, digest)

@@ -15,7 +15,7 @@ from lsst.pex.config import FieldValidationError
 from ..butler.butler import Butler
 from ..butler.data_id import parse_ids
 from ..butler.lookup import Expansion
-from ..butler.paths import absolute
+from ..butler.paths import rerun_paths, with_prefix
 from ..errors import ConfigError, ExitStatus, MissingInputError, UnknownDataIdError, UsageError
 from .arguments import DEFAULT_TIMEOUT, ProcessCcdArguments
 from .config_store import config_digest
@@ -70,28 +70,19 @@ def _ids_needed(arguments: ProcessCcdArguments, shown: Shown) -> bool:
 
 
 def _places(arguments: ProcessCcdArguments) -> _Places:
-    root = _rooted(arguments.input, "PIPE_INPUT_ROOT")
+    root = with_prefix(arguments.input, "PIPE_INPUT_ROOT")
     if not root.is_dir():
-        raise UsageError(f"Input repository {root} is not a directory", remedy="Make it with: hscbox mount REPO")
+        raise MissingInputError(f"Input repository {root} is not a directory", remedy="Make it with: hscbox mount REPO")
     calib = arguments.calib or os.environ.get("PIPE_CALIB_ROOT")
-    calib_root = _rooted(calib, "PIPE_CALIB_ROOT") if calib else None
+    calib_root = with_prefix(calib, "PIPE_CALIB_ROOT") if calib else None
     if arguments.rerun and arguments.output:
         raise UsageError("--output and --rerun cannot be given together")
     if arguments.rerun:
-        names = arguments.rerun.split(":")
-        if len(names) > 2 or not all(names):
-            raise UsageError(f"Bad --rerun '{arguments.rerun}'", remedy="Use --rerun OUT or --rerun IN:OUT")
-        source = root if len(names) == 1 else root / "rerun" / names[0]
+        source, output = rerun_paths(root, arguments.rerun)
         if not source.is_dir():
             raise MissingInputError(f"There is no rerun {source}", remedy="Its name stands before the colon")
-        return _Places(source, root / "rerun" / names[-1], calib_root)
-    output = _rooted(arguments.output, "PIPE_OUTPUT_ROOT") if arguments.output else None
-    return _Places(root, output, calib_root)
-
-
-def _rooted(path: str, variable: str) -> Path:
-    """Make a path absolute, relative ones below the directory that an environment variable names."""
-    return absolute(Path(os.environ.get(variable, "")) / path)
+        return _Places(source, output, calib_root)
+    return _Places(root, with_prefix(arguments.output, "PIPE_OUTPUT_ROOT") if arguments.output else None, calib_root)
 
 
 def _config(arguments: ProcessCcdArguments) -> ProcessCcdConfig:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lsst.pex.config import Config
 
-from ..errors import ConfigError, UsageError
+from ..errors import UsageError
 from .config_store import config_lines, config_text
 
 __all__ = ["Shown", "show"]
@@ -29,34 +29,18 @@ def show(words: Sequence[str], config: Config) -> Shown:
     ------
     UsageError
         A word is unknown.
-    ConfigError
-        ``history=`` names no field.
     """
     for word in words:
         what, _, pattern = word.partition("=")
         if what == "config":
             print("\n".join(config_lines(config, pattern)) if pattern else config_text(config))
-        elif what == "history" and pattern:
-            print(_history(config, pattern.removeprefix("config.")))
         elif what == "tasks":
             print("Subtasks:")
             for name, class_name in sorted(_subtasks(config, "")):
                 print(f"{name}: {class_name}")
         elif what not in ("data", "run"):
-            raise UsageError(
-                f"Unknown --show '{word}', allowed are config, config=PATTERN, history=NAME, tasks, data, run"
-            )
+            raise UsageError(f"Unknown --show '{word}', allowed are config, config=PATTERN, tasks, data, run")
     return Shown(bool(words), "data" in words, "run" in words)
-
-
-def _history(config: Config, name: str) -> str:
-    owner: object = config
-    *path, last = name.split(".")
-    for step in path:
-        owner = getattr(owner, step, None)
-    if not isinstance(owner, Config) or last not in owner:
-        raise ConfigError(f"No config field '{name}'", remedy="List fields with --show config")
-    return str(owner.formatHistory(last))
 
 
 def _subtasks(config: Config, prefix: str) -> list[tuple[str, str]]:

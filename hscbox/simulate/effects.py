@@ -41,7 +41,7 @@ class Effects:
     saturation: bool = True
     """Full well 2 % above the saturation level, with bleeding along columns."""
     cosmic_rays: bool = True
-    """Tracks of muons, electrons and soft photons, 3.1 per second on a whole CCD."""
+    """Tracks of muons, electrons and soft photons, 1.6 per second on a whole CCD."""
     defects: bool = True
     """Dead amplifiers, dead and hot columns, as listed for the date."""
     fringes: bool = True

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import __version__
 from ..camera.camera import load_camera
 from ..camera.detector import Detector
 from ..camera.filters import canonical_name
@@ -200,8 +201,8 @@ class Scene:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the definition: equal scenes give equal files."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of definition and program version: equal digests mean equal files."""
+        return hashlib.sha256(json.dumps([__version__, self.to_dict()], sort_keys=True).encode()).hexdigest()
 
 
 def read_scenes(path: Path | str) -> list[Scene]:

@@ -21,9 +21,7 @@ def test_112_detectors_of_which_8_focus() -> None:
     assert [detector.id for detector in camera.values() if detector.mirror == "TB"] == [100, 101, 102, 103]
 
 
-@pytest.mark.parametrize(
-    ("name", "ccd"), [("0_10", 55), ("1_07", 37), ("1_12", 50), ("1_16", 58), ("0_43", 94)]
-)
+@pytest.mark.parametrize(("name", "ccd"), [("0_10", 55), ("1_07", 37), ("1_12", 50), ("1_16", 58), ("0_43", 94)])
 def test_names_and_numbers_of_published_frames(name: str, ccd: int) -> None:
     detector = load_camera().by_name(name)
     assert (detector.id, detector.serial) == (ccd, str(ccd))
@@ -69,9 +67,7 @@ def test_channels() -> None:
 
 
 def test_levels() -> None:
-    amplifiers = [
-        a for detector in load_camera().values() if detector.is_science for a in detector.amplifiers
-    ]
+    amplifiers = [a for detector in load_camera().values() if detector.is_science for a in detector.amplifiers]
     assert {a.suspect for a in amplifiers} == {50000.0}
     assert {a.linearity_type for a in amplifiers} == {"Squared"}
     assert min(a.gain for a in amplifiers) == pytest.approx(2.462, abs=1e-3)

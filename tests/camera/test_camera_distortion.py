@@ -38,13 +38,8 @@ def test_worked_examples(x: float, y: float, field_x: float, field_y: float) -> 
 def test_horner_equals_plain_powers() -> None:
     x, y = np.array([3000.5, -12000.25, 15000.0]), np.array([-7000.0, 9000.75, 12000.0])
     rows = read_table("distortion")
-    expected = [
-        sum(row[name] * x ** row["nx"] * y ** row["ny"] for row in rows)
-        for name in ("forward_x", "forward_y")
-    ]
-    np.testing.assert_allclose(
-        focal_plane_to_field_angle(x, y), 0.168 * np.array(expected), rtol=0, atol=1e-8
-    )
+    expected = [sum(row[name] * x ** row["nx"] * y ** row["ny"] for row in rows) for name in ("forward_x", "forward_y")]
+    np.testing.assert_allclose(focal_plane_to_field_angle(x, y), 0.168 * np.array(expected), rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize(

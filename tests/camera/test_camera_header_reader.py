@@ -158,9 +158,7 @@ def test_odd_cards(card: str, expected: tuple[str, object]) -> None:
 def test_truncated_raw_is_refused(tmp_path: Path, fits_header: FitsHeader, missing: int) -> None:
     path = tmp_path / "raw.fits"
     write_sparse_raw(path, fits_header("model"), missing)
-    with pytest.raises(
-        DamagedInputError, match=r"raw\.fits has \d+ bytes, its header promises \d+"
-    ) as caught:
+    with pytest.raises(DamagedInputError, match=r"raw\.fits has \d+ bytes, its header promises \d+") as caught:
         read_primary_header(path)
     assert caught.value.numbers["expected"] == 14400 + 6315 * 2880
 
@@ -227,9 +225,7 @@ def test_sizes_that_lie(tmp_path: Path, fits_header: FitsHeader, keyword: str, v
         read_primary_header(path)
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\x1f\x8b", b"SIMPLE", b"PNG" * 5000, b"SIMPLE  =" + bytes(100_000)]
-)
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b", b"SIMPLE", b"PNG" * 5000, b"SIMPLE  =" + bytes(100_000)])
 def test_no_fits_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "raw.fits"
     path.write_bytes(content)

@@ -60,6 +60,4 @@ def test_unsafe(change: str) -> None:
 
 def test_unsafe_type() -> None:
     with pytest.raises(UnsafeInputError):
-        translate_calib_header(
-            {"OBSTYPE": "../x", "CALIB_ID": "filter=a calibDate=2013-11-03 ccd=1"}, "x.fits"
-        )
+        translate_calib_header({"OBSTYPE": "../x", "CALIB_ID": "filter=a calibDate=2013-11-03 ccd=1"}, "x.fits")

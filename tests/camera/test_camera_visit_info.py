@@ -84,9 +84,7 @@ def test_hostile_items_are_nan(raw_header: Make) -> None:
         "INST-PA": "up",
     }
     info = visit_info_from_header(raw_header("model", changes))
-    assert all(
-        math.isnan(x) for x in (info.boresight_ra, info.airmass, info.era_deg, info.boresight_rot_angle)
-    )
+    assert all(math.isnan(x) for x in (info.boresight_ra, info.airmass, info.era_deg, info.boresight_rot_angle))
 
 
 def test_start_from_date_and_time(raw_header: Make) -> None:
@@ -131,9 +129,7 @@ def test_leap_seconds_agree_with_astropy() -> None:
         # Not on days with a leap second, which astropy stretches.
         for mjd in (55927.0, 56107.5, 56109.5, 57202.5, 57204.5, 57752.5, 57754.5, 60000.25):
             expected = Time(mjd, format="mjd", scale="utc").tai.mjd
-            assert nanoseconds_to_mjd(utc_to_tai(mjd_to_nanoseconds(mjd))) == pytest.approx(
-                expected, abs=1e-10
-            )
+            assert nanoseconds_to_mjd(utc_to_tai(mjd_to_nanoseconds(mjd))) == pytest.approx(expected, abs=1e-10)
 
 
 def test_ingest_does_not_import_what_it_does_not_need() -> None:

@@ -68,9 +68,11 @@ def test_sampled_profile_is_a_pixelated_moffat():
     assert shear.e == pytest.approx(g)
     star = galsim.Moffat(beta=3.0, half_light_radius=1.0)
     star = galsim.Moffat(beta=3.0, fwhm=2 * 1.6, trunc=0).shear(shear).shift(0.2, -0.1)
-    image = galsim.Convolve(star, galsim.Pixel(1.0)).drawImage(
-        nx=81, ny=81, scale=0.5, method="no_pixel", dtype=float
-    ).array
+    image = (
+        galsim.Convolve(star, galsim.Pixel(1.0))
+        .drawImage(nx=81, ny=81, scale=0.5, method="no_pixel", dtype=float)
+        .array
+    )
     image /= image.sum() * 0.25
     assert ours == pytest.approx(image, abs=2e-4 * image.max())
 

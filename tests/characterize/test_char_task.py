@@ -60,9 +60,7 @@ def test_result_of_a_star_field(field, characterised):
     assert result.exposure.image.astype(float) + total == pytest.approx(exposure.image.astype(float), abs=1e-3)
     assert result.numbers.n_detected[-1] == len(truth)
     assert result.numbers.n_candidates[-1] + result.numbers.n_reserved[-1] <= len(truth)
-    assert result.numbers.n_reserved[-1] == int(
-        0.2 * (result.numbers.n_candidates[-1] + result.numbers.n_reserved[-1])
-    )
+    assert result.numbers.n_reserved[-1] == int(0.2 * (result.numbers.n_candidates[-1] + result.numbers.n_reserved[-1]))
     assert result.numbers.median_background[-1] == pytest.approx(1000.0, abs=2.0)
     assert len(result.numbers.n_cosmic_rays) == 3
 

@@ -74,9 +74,7 @@ def exposure(visit_info: VisitInfo, sip_wcs: SkyWcs, psfex: PsfexPsf) -> Exposur
     ap_corr = {
         "base_PsfFlux_flux": ChebyshevField(np.array([[1.0, 0.1, 0.01], [0.2, 0.02, 0.0], [0.3, 0.0, 0.0]]), box),
         "base_PsfFlux_fluxSigma": ChebyshevField.constant(0.004, box),
-        "base_GaussianFlux_flux": ChebyshevField(
-            np.array([[1.1, 0.4, 0.0], [0.5, 0.0, 0.0], [0.0, 0.0, 0.0]]), box
-        ),
+        "base_GaussianFlux_flux": ChebyshevField(np.array([[1.1, 0.4, 0.0], [0.5, 0.0, 0.0], [0.0, 0.0, 0.0]]), box),
         "base_GaussianFlux_fluxSigma": ChebyshevField.constant(0.005, box),
     }
     metadata = Metadata({"OBJECT": "SSP_UDEEP_SXDS", "SKYLEVEL": 123.5, "T_AG": True, "DET-ID": 55})

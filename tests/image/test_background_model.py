@@ -132,8 +132,6 @@ def test_damage(tmp_path: Path) -> None:
     path.write_bytes(content[: len(content) * 2 // 3 // 2880 * 2880])
     with pytest.raises(DamagedInputError):
         read_backgrounds(path)
-    fits.HDUList([fits.PrimaryHDU(np.zeros((2, 2))), fits.ImageHDU(), fits.ImageHDU()]).writeto(
-        path, overwrite=True
-    )
+    fits.HDUList([fits.PrimaryHDU(np.zeros((2, 2))), fits.ImageHDU(), fits.ImageHDU()]).writeto(path, overwrite=True)
     with pytest.raises(DamagedInputError, match="no list of backgrounds"):
         read_backgrounds(path)

@@ -97,9 +97,7 @@ def declare_aperture(schema: Schema, name: str, radius: float, max_sinc_radius: 
 
 
 @njit
-def sinc_fluxes(
-    pixels: Any, variance: Any, x: Any, y: Any, radius: float, table: Any
-) -> tuple[Any, Any, Any]:
+def sinc_fluxes(pixels: Any, variance: Any, x: Any, y: Any, radius: float, table: Any) -> tuple[Any, Any, Any]:
     """Return fluxes, errors and flags (n,) of all sources in a sinc aperture; clipped weights give partial sums."""
     flux, error, flags = np.full(x.size, np.nan), np.full(x.size, np.nan), np.zeros(x.size, np.int64)
     height, width = pixels.work.shape

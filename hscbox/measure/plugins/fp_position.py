@@ -22,9 +22,7 @@ class FPPosition(Plugin):
 
     def declare(self, schema: Schema) -> None:
         """Add positions and flags."""
-        schema.add_field(
-            f"{self.name}_x", "D", "focal-plane x (HSC: in 15-um pixels in spite of the unit)", "mm"
-        )
+        schema.add_field(f"{self.name}_x", "D", "focal-plane x (HSC: in 15-um pixels in spite of the unit)", "mm")
         schema.add_field(f"{self.name}_y", "D", "focal-plane y", "mm")
         self.add_flags(schema, flag="failure", missingDetector_flag="exposure carries no detector")
 

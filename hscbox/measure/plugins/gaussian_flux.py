@@ -58,9 +58,7 @@ class GaussianFlux(Plugin):
 
 
 @njit
-def _fluxes(
-    pixels: Any, variance: Any, x: Any, y: Any, shape: Any, usable: Any, background: float
-) -> tuple[Any, Any]:
+def _fluxes(pixels: Any, variance: Any, x: Any, y: Any, shape: Any, usable: Any, background: float) -> tuple[Any, Any]:
     flux, error = np.full(x.size, np.nan), np.full(x.size, np.nan)
     height, width = pixels.work.shape
     for i in range(x.size):

@@ -36,9 +36,7 @@ class KronFluxConfig(pex_config.Config):  # type: ignore[misc]
     )
     nRadiusForFlux = pex_config.RangeField("Size of the aperture in Kron radii.", float, default=2.5, min=0)
     maxSincRadius = pex_config.Field("Largest semi-minor axis (px) with sinc weights.", float, default=10.0)
-    minimumRadius = pex_config.RangeField(
-        "Smallest Kron radius (px); 0: that of the PSF.", float, default=0.0, min=0
-    )
+    minimumRadius = pex_config.RangeField("Smallest Kron radius (px); 0: that of the PSF.", float, default=0.0, min=0)
     enforceMinimumRadius = pex_config.Field("Replace smaller radii by the smallest?", bool, default=True)
 
 
@@ -177,9 +175,7 @@ def _limited_radius(radius: float, psf_radius: float, minimum: float, enforce: b
 
 
 @njit
-def _kron_radius(
-    image: Any, x: float, y: float, xx: float, yy: float, xy: float, n_sigma: float
-) -> tuple[bool, float]:
+def _kron_radius(image: Any, x: float, y: float, xx: float, yy: float, xy: float, n_sigma: float) -> tuple[bool, float]:
     """Return whether the ellipse of n_sigma shapes fits in the image, and the Kron radius (nan if meaningless)."""
     height, width = image.shape
     reach_x, reach_y = n_sigma * np.sqrt(xx), n_sigma * np.sqrt(yy)

@@ -137,9 +137,7 @@ def _centroids(
     for i in range(n):
         put_back(pixels, i)
         c = cell[i]
-        result = _centroid(
-            pixels.work, variance, start_x[i], start_y[i], kernels[c], sigma[c], binmax, wfac, low
-        )
+        result = _centroid(pixels.work, variance, start_x[i], start_y[i], kernels[c], sigma[c], binmax, wfac, low)
         failure[i], x[i], y[i], x_error[i], y_error[i] = result
         take_out(pixels, i)
     return x, y, x_error, y_error, failure
@@ -219,9 +217,7 @@ def _bin(plane: Any, left: int, bottom: int, bin_x: int, bin_y: int, cells: Any,
 
 
 @njit
-def _peak_of_3x3(
-    v: Any, noise: Any, sigma: float
-) -> tuple[int, float, float, float, float, float, float, float]:
+def _peak_of_3x3(v: Any, noise: Any, sigma: float) -> tuple[int, float, float, float, float, float, float, float]:
     """Return failure, offset x, y, their errors, squared widths in x, y beyond the PSF's, and peak height."""
     bad = (np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan)
     d2x, d2y = 2.0 * v[1, 1] - v[1, 0] - v[1, 2], 2.0 * v[1, 1] - v[0, 1] - v[2, 1]

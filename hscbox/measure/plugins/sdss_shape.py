@@ -93,9 +93,7 @@ class SdssShape(Plugin):
         height, width = context.exposure.variance.shape
         column = np.clip(np.floor(x + 0.5), 0, width - 1).astype(np.int64)
         row = np.clip(np.floor(y + 0.5), 0, height - 1).astype(np.int64)
-        covariance = moment_errors(
-            table[:, 6], table[:, :3], context.exposure.variance[row, column].astype(np.float64)
-        )
+        covariance = moment_errors(table[:, 6], table[:, :3], context.exposure.variance[row, column].astype(np.float64))
         # The flux is the peak times this; its dependence on the errors of the moments is left out, as usual.
         with np.errstate(invalid="ignore"):
             factor = 2.0 * np.pi * np.sqrt(table[:, 0] * table[:, 1] - table[:, 2] ** 2)
