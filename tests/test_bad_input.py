@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from conftest import Guide, mount, run
+from played import Guide, mount, run
 
 ID = ("--id", "visit=40984", "ccd=55")
 

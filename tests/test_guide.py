@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
-from conftest import Guide, run
+from played import Guide, run
 
 from hscbox.regress.levels import LIMITS
 from hscbox.regress.measures import Measured

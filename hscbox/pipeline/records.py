@@ -93,7 +93,7 @@ def _config_differs(path: Path, changed: list[str]) -> ConfigError:
     more = len(changed) - _SHOWN_DIFFERENCES
     tail = f"\n  and {more} more lines" if more > 0 else ""
     return ConfigError(
-        f"The configuration differs from {path} (- recorded, + this run):\n{shown}{tail}\nEither way nothing was changed",
+        f"The configuration differs from {path} (- recorded, + this run):\n{shown}{tail}\nNothing was changed",
         remedy="Use another --output, the recorded configuration, or --clobber-config",
     )
 

@@ -109,7 +109,7 @@ def test_reference_catalogue_matches_the_truth(dataset: Path) -> None:
     sources = fits.getdata(truth_directory(dataset, SCENE) / "sources.fits")
     rows = {int(number): row for row, number in enumerate(region.catalog["id"])}
     bright = sources[sources["magnitude"] < 20.5]
-    bright = np.array([source for source in bright if int(source["id"]) in rows])
+    bright = bright[np.isin(bright["id"], region.catalog["id"])]
     assert len(bright) > 20
     index = [rows[int(number)] for number in bright["id"]]
     difference = np.degrees(region.catalog["coord_dec"][index]) - bright["dec"]
