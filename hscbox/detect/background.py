@@ -24,24 +24,32 @@ __all__ = ["BackgroundConfig", "fit_background"]
 class BackgroundConfig(Config):  # type: ignore[misc]
     """How the sky background is fitted."""
 
-    binSize = RangeField(
-        dtype=int, default=128, min=1, doc="Size of a cell in x and y [px]; larger is smoother.")
+    binSize = RangeField(dtype=int, default=128, min=1, doc="Size of a cell in x and y [px]; larger is smoother.")
     binSizeX = RangeField(dtype=int, default=0, min=0, doc="Size of a cell in x [px]; 0: binSize.")
     binSizeY = RangeField(dtype=int, default=0, min=0, doc="Size of a cell in y [px]; 0: binSize.")
     statisticsProperty = ChoiceField(
-        dtype=str, default="MEANCLIP", doc="Statistic that stands for a cell.",
-        allowed={"MEANCLIP": "mean clipped at 3 sigma", "MEAN": "plain mean", "MEDIAN": "median"})
+        dtype=str,
+        default="MEANCLIP",
+        doc="Statistic that stands for a cell.",
+        allowed={"MEANCLIP": "mean clipped at 3 sigma", "MEAN": "plain mean", "MEDIAN": "median"},
+    )
     ignoredPixelMask = ListField(
-        dtype=str, default=["BAD", "EDGE", "DETECTED", "DETECTED_NEGATIVE", "NO_DATA"],
-        doc="Mask planes whose pixels are left out.")
+        dtype=str,
+        default=["BAD", "EDGE", "DETECTED", "DETECTED_NEGATIVE", "NO_DATA"],
+        doc="Mask planes whose pixels are left out.",
+    )
     isNanSafe = Field(
-        dtype=bool, default=False,
-        doc="Kept for old override files: pixels that are not finite are always left out.")
+        dtype=bool, default=False, doc="Kept for old override files: pixels that are not finite are always left out."
+    )
     useApprox = ChoiceField(
-        dtype=bool, default=True, doc="Smooth the cells by a Chebyshev surface.",
-        allowed={True: "Chebyshev surface; the only form there is"})
+        dtype=bool,
+        default=True,
+        doc="Smooth the cells by a Chebyshev surface.",
+        allowed={True: "Chebyshev surface; the only form there is"},
+    )
     approxOrderX = RangeField(
-        dtype=int, default=6, min=0, doc="Total degree of the Chebyshev surface; larger follows finer structure.")
+        dtype=int, default=6, min=0, doc="Total degree of the Chebyshev surface; larger follows finer structure."
+    )
     approxOrderY = Field(dtype=int, default=-1, doc="Must be -1 or equal to approxOrderX.")
     weighting = Field(dtype=bool, default=True, doc="Weight cells by 1 / standard error in the surface fit.")
 
@@ -51,7 +59,8 @@ class BackgroundConfig(Config):  # type: ignore[misc]
         if self.approxOrderY not in (-1, self.approxOrderX):
             raise ValueError(
                 f"approxOrderY = {self.approxOrderY} contradicts approxOrderX = {self.approxOrderX}; "
-                "set approxOrderY to -1")
+                "set approxOrderY to -1"
+            )
 
 
 def fit_background(
@@ -80,7 +89,8 @@ def fit_background(
     x_edges = cell_starts(width, width // (config.binSizeX or config.binSize) + 1)
     y_edges = cell_starts(height, height // (config.binSizeY or config.binSize) + 1)
     stats, errors = cell_statistics(
-        image, mask, mask_bits(*config.ignoredPixelMask), x_edges, y_edges, config.statisticsProperty)
+        image, mask, mask_bits(*config.ignoredPixelMask), x_edges, y_edges, config.statisticsProperty
+    )
     valid = np.isfinite(stats) & np.isfinite(errors) & (errors > 0)
     if not valid.any():
         raise BackgroundError(
@@ -107,6 +117,11 @@ def _order(valid: NDArray[np.bool_], order: int, log: logging.Logger | None) -> 
     while (possible + 1) * (possible + 2) // 2 > int(valid.sum()):
         possible -= 1
     if possible < order and log is not None:
-        log.warning("Too few cells (%d x %d) to constrain a background of order %d; reducing the order to %d",
-                    n_columns, n_rows, order, possible)
+        log.warning(
+            "Too few cells (%d x %d) to constrain a background of order %d; reducing the order to %d",
+            n_columns,
+            n_rows,
+            order,
+            possible,
+        )
     return possible

@@ -115,9 +115,7 @@ def _between(ordered: NDArray[np.float32], position: float) -> float:
 
 
 @njit
-def _good_pixels(
-    image: NDArray[np.float32], mask: NDArray[np.int32], ignored_bits: int
-) -> NDArray[np.float32]:
+def _good_pixels(image: NDArray[np.float32], mask: NDArray[np.int32], ignored_bits: int) -> NDArray[np.float32]:
     good = np.empty(image.size, dtype=np.float32)
     n = 0
     for y in range(image.shape[0]):
@@ -129,9 +127,7 @@ def _good_pixels(
 
 
 @njit
-def _moments(
-    values: NDArray[np.float32], low: float, high: float, origin: float
-) -> tuple[float, float, int]:
+def _moments(values: NDArray[np.float32], low: float, high: float, origin: float) -> tuple[float, float, int]:
     """Return mean, standard deviation (n - 1) and number of the values within [low, high].
 
     `origin` must be near the mean: sums are taken of the differences to it.

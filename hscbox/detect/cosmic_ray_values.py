@@ -93,9 +93,7 @@ def _predict(
 
 
 @njit
-def _sound(
-    image: NDArray[np.float32], lost: NDArray[np.bool_], y: int, x: int, dy: int, dx: int
-) -> bool:
+def _sound(image: NDArray[np.float32], lost: NDArray[np.bool_], y: int, x: int, dy: int, dx: int) -> bool:
     """Return whether the two pixels on either side in a direction exist and are neither lost nor NaN."""
     for k in (-2, -1, 1, 2):
         j, i = y + k * dy, x + k * dx
@@ -107,9 +105,7 @@ def _sound(
 
 
 @njit
-def _between_nearest(
-    image: NDArray[np.float32], lost: NDArray[np.bool_], y: int, x: int, background: float
-) -> float:
+def _between_nearest(image: NDArray[np.float32], lost: NDArray[np.bool_], y: int, x: int, background: float) -> float:
     """Interpolate linearly between the closest two sound pixels on opposite sides, in any of four directions."""
     best = 2.0 * _REACH + 1.0
     value = background
@@ -130,9 +126,7 @@ def _between_nearest(
 
 
 @njit
-def _distance(
-    image: NDArray[np.float32], lost: NDArray[np.bool_], y: int, x: int, dy: int, dx: int
-) -> int:
+def _distance(image: NDArray[np.float32], lost: NDArray[np.bool_], y: int, x: int, dy: int, dx: int) -> int:
     """Return the number of steps to the nearest sound pixel, 0 if there is none within reach."""
     for k in range(1, _REACH + 1):
         j, i = y + k * dy, x + k * dx

@@ -94,8 +94,17 @@ def find_cosmic_rays(
     limits = np.array([steepness.vertical, steepness.horizontal, steepness.diagonal, steepness.diagonal])
     work = np.array(image, dtype=np.float32, order="C")
     y, x = _scan(
-        work, mask, variance, limits, background, min_sigma, cond3_fac,
-        mask_bits("BAD", "INTRP", "SAT", "NO_DATA"), mask_bits("INTRP"), n_pixel_max)
+        work,
+        mask,
+        variance,
+        limits,
+        background,
+        min_sigma,
+        cond3_fac,
+        mask_bits("BAD", "INTRP", "SAT", "NO_DATA"),
+        mask_bits("INTRP"),
+        n_pixel_max,
+    )
     if len(y) > n_pixel_max:
         raise TooManyCosmicRaysError(
             f"more than {n_pixel_max} pixels look like cosmic rays in an image of {image.size} pixels",

@@ -20,6 +20,7 @@ from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
 from hscbox.image.statistics import median
+from hscbox.task_metadata import timed_method
 
 from .deblend_blend import BlendSettings, Child, deblend_footprint
 from .deblend_psf import PointSourceLimits
@@ -49,32 +50,43 @@ class SourceDeblendConfig(Config):  # type: ignore[misc]
     """How blends are taken apart."""
 
     edgeHandling = ChoiceField(
-        dtype=str, default="ramp", doc="Templates with flux at the border of the blend.",
-        allowed={"ramp": "extended by the wings of the PSF", "clip": "cut at the border"})
+        dtype=str,
+        default="ramp",
+        doc="Templates with flux at the border of the blend.",
+        allowed={"ramp": "extended by the wings of the PSF", "clip": "cut at the border"},
+    )
     strayFluxRule = ChoiceField(
-        dtype=str, default="trim", doc="Flux of pixels without template.",
-        allowed={"trim": "belongs to no child"})
+        dtype=str, default="trim", doc="Flux of pixels without template.", allowed={"trim": "belongs to no child"}
+    )
     psfChisq1 = RangeField(
-        dtype=float, default=1.5, min=0.0, doc="Largest chi^2 per degree of freedom of a PSF at the peak.")
-    psfChisq2 = RangeField(
-        dtype=float, default=1.5, min=0.0, doc="The same with the PSF's derivatives fitted too.")
+        dtype=float, default=1.5, min=0.0, doc="Largest chi^2 per degree of freedom of a PSF at the peak."
+    )
+    psfChisq2 = RangeField(dtype=float, default=1.5, min=0.0, doc="The same with the PSF's derivatives fitted too.")
     psfChisq2b = RangeField(
-        dtype=float, default=1.5, min=0.0, doc="The same with the PSF moved by what its derivatives say.")
+        dtype=float, default=1.5, min=0.0, doc="The same with the PSF moved by what its derivatives say."
+    )
     maxNumberOfPeaks = RangeField(
-        dtype=int, default=0, min=0, doc="Use only so many peaks of a blend, the brightest; 0: all.")
-    maxFootprintArea = RangeField(
-        dtype=int, default=10000, min=0, doc="Leave larger blends alone [px]; 0: no limit.")
+        dtype=int, default=0, min=0, doc="Use only so many peaks of a blend, the brightest; 0: all."
+    )
+    maxFootprintArea = RangeField(dtype=int, default=10000, min=0, doc="Leave larger blends alone [px]; 0: no limit.")
     maxFootprintSize = RangeField(
-        dtype=int, default=0, min=0, doc="Leave wider or higher blends alone [px]; 0: no limit.")
+        dtype=int, default=0, min=0, doc="Leave wider or higher blends alone [px]; 0: no limit."
+    )
     maskLimits = DictField(
-        keytype=str, itemtype=float, default={"NO_DATA": 0.25},
-        doc="Leave blends alone of which more than this fraction has the mask plane.")
+        keytype=str,
+        itemtype=float,
+        default={"NO_DATA": 0.25},
+        doc="Leave blends alone of which more than this fraction has the mask plane.",
+    )
     maskPlanes = ListField(
-        dtype=str, default=["SAT", "INTRP", "NO_DATA"], doc="Mask planes left out of the noise estimate.")
+        dtype=str, default=["SAT", "INTRP", "NO_DATA"], doc="Mask planes left out of the noise estimate."
+    )
     notDeblendedMask = Field(
-        dtype=str, default="NOT_DEBLENDED", doc="Mask plane set on blends left alone; empty: none.")
+        dtype=str, default="NOT_DEBLENDED", doc="Mask plane set on blends left alone; empty: none."
+    )
     tinyFootprintSize = RangeField(
-        dtype=int, default=2, min=0, doc="Blends of this width or height have no point sources [px].")
+        dtype=int, default=2, min=0, doc="Blends of this width or height have no point sources [px]."
+    )
     medianSmoothTemplate = Field(dtype=bool, default=True, doc="Smooth templates by a median filter.")
     monotonicTemplate = Field(dtype=bool, default=True, doc="Make templates fall outwards.")
 
@@ -92,11 +104,13 @@ class SourceDeblendTask:
 
     def __init__(self, config: SourceDeblendConfig, name: str, schema: Schema) -> None:
         self.config = config
+        self.name = name
         self.log = logging.getLogger(name)
         for column in _COLUMNS:
             if column.name not in schema:
                 schema.add(column)
 
+    @timed_method
     def run(self, exposure: Exposure, catalog: SourceCatalog) -> None:
         """Deblend every source with two or more peaks.
 
@@ -133,8 +147,13 @@ class SourceDeblendTask:
             parents.extend([row] * len(found))
             n_deblended += 1
         _append(catalog, parents, children)
-        self.log.info("Deblended: of %d sources, %d were deblended, creating %d children, total %d sources",
-                      n_sources, n_deblended, len(children), len(catalog))
+        self.log.info(
+            "Deblended: of %d sources, %d were deblended, creating %d children, total %d sources",
+            n_sources,
+            n_deblended,
+            len(children),
+            len(catalog),
+        )
 
     def _settings(self, exposure: Exposure) -> BlendSettings:
         if exposure.psf is None:
@@ -167,7 +186,8 @@ class SourceDeblendTask:
         too_big = 0 < config.maxFootprintArea < area
         too_big |= 0 < config.maxFootprintSize < max(box.width, box.height)
         masked = not too_big and any(
-            count_run_bits(exposure.mask, footprint.spans, bits) > limit * area for bits, limit in mask_limits)
+            count_run_bits(exposure.mask, footprint.spans, bits) > limit * area for bits, limit in mask_limits
+        )
         if not (too_big or masked):
             return False
         catalog["deblend_parentTooBig"][row] = too_big

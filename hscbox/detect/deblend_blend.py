@@ -90,17 +90,26 @@ def deblend_footprint(
     peak_x = peaks["i_x"].astype(np.int64) - cut.x0
     peak_y = peaks["i_y"].astype(np.int64) - cut.y0
     points = fit_point_sources(
-        cut.image, cut.variance, cut.inside, peak_x, peak_y, (cut.x0, cut.y0),
-        settings.psf, settings.fwhm, settings.limits, settings.tiny_size)
+        cut.image,
+        cut.variance,
+        cut.inside,
+        peak_x,
+        peak_y,
+        (cut.x0, cut.y0),
+        settings.psf,
+        settings.fwhm,
+        settings.limits,
+        settings.tiny_size,
+    )
     templates: list[Pixels] = []
     ramped = np.zeros(len(peaks), dtype=bool)
     for i in range(len(peaks)):
         if points.accepted[i]:
-            templates.append(stamp_pixels(
-                points.stamps[i], points.flux[i], cut.inside, points.x0[i] - cut.x0, points.y0[i] - cut.y0))
+            templates.append(
+                stamp_pixels(points.stamps[i], points.flux[i], cut.inside, points.x0[i] - cut.x0, points.y0[i] - cut.y0)
+            )
         else:
-            template, ramped[i] = _extended_template(
-                cut, int(peak_x[i]), int(peak_y[i]), points.stamps[i], settings)
+            template, ramped[i] = _extended_template(cut, int(peak_x[i]), int(peak_y[i]), points.stamps[i], settings)
             templates.append(template)
     return _children(cut, peaks, points, templates, ramped)
 
@@ -169,13 +178,14 @@ def _children(
         heavy = HeavyPixels(flux[start:end].copy(), mask[start:end].copy(), variance[start:end].copy())
         spans = runs_of_pixels(template[0] + cut.y0, template[1] + cut.x0)
         is_point = bool(points.accepted[i])
-        children.append(Child(
-            Footprint(spans, peaks[i : i + 1].copy(), heavy),
-            is_point,
-            float(points.x[i]) if is_point else np.nan,
-            float(points.y[i]) if is_point else np.nan,
-            float(points.flux[i]) if is_point else np.nan,
-            bool(ramped[i]),
-        ))
+        children.append(
+            Child(
+                Footprint(spans, peaks[i : i + 1].copy(), heavy),
+                is_point,
+                float(points.x[i]) if is_point else np.nan,
+                float(points.y[i]) if is_point else np.nan,
+                float(points.flux[i]) if is_point else np.nan,
+                bool(ramped[i]),
+            )
+        )
     return children
-

@@ -95,8 +95,14 @@ def fit_point_sources(
     def fit(which: NDArray[np.int64], drawn: _Drawn, neighbours: _Drawn, derivatives: bool) -> NDArray[np.float64]:
         near = (neighbours[0], neighbours[1] - origin[0], neighbours[2] - origin[1])
         return fit_peaks(
-            region, (peak_x, peak_y, *near), which, drawn[0][which], drawn[1][which] - origin[0],
-            drawn[2][which] - origin[1], derivatives)
+            region,
+            (peak_x, peak_y, *near),
+            which,
+            drawn[0][which],
+            drawn[1][which] - origin[0],
+            drawn[2][which] - origin[1],
+            derivatives,
+        )
 
     every = np.arange(len(x))
     fixed = fit(every, at_peak, at_peak, False)

@@ -12,9 +12,7 @@ __all__ = ["Peaks", "Region", "fit_peaks"]
 # Image, variance, footprint; radius of full weight, radius of no weight, tiny size.
 Region = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8], int, int, int]
 # Peaks x, y; stamps and the columns and rows of their first pixels in the cut-out.
-Peaks = tuple[
-    NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]
-]
+Peaks = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
 
 
 @njit
@@ -138,9 +136,7 @@ def _slope(stamp: NDArray[np.float64], x: int, y: int, dx: int, dy: int) -> floa
 
 
 @njit
-def _solve(
-    rows: NDArray[np.float64], data: NDArray[np.float64], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _solve(rows: NDArray[np.float64], data: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Solve weighted least squares by Cholesky factors.
 
     A term that the terms before it can make up for (a neighbour whose PSF barely enters) is left out with value 0.

@@ -50,7 +50,10 @@ def _is_border(inside: NDArray[np.bool_], x: int, y: int) -> bool:
     """Return whether a member pixel has a neighbour (of 4) that is none."""
     height, width = inside.shape
     return (
-        x == 0 or y == 0 or x == width - 1 or y == height - 1
+        x == 0
+        or y == 0
+        or x == width - 1
+        or y == height - 1
         or not (inside[y, x - 1] and inside[y, x + 1] and inside[y - 1, x] and inside[y + 1, x])
     )
 
@@ -140,9 +143,7 @@ def _limit_square(values: NDArray[np.float64], cx: int, cy: int) -> None:
 
 
 @njit
-def _cast(
-    values: NDArray[np.float64], casting: NDArray[np.float64], cx: int, cy: int, dx: int, dy: int
-) -> None:
+def _cast(values: NDArray[np.float64], casting: NDArray[np.float64], cx: int, cy: int, dx: int, dy: int) -> None:
     """Let the pixel at (dx, dy) from the peak limit those behind it."""
     height, width = values.shape
     x, y = cx + dx, cy + dy

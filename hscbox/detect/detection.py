@@ -21,6 +21,7 @@ from hscbox.image.background import BackgroundModel
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
 from hscbox.image.statistics import clipped_mean
+from hscbox.task_metadata import timed_method
 
 from .background import BackgroundConfig, fit_background
 from .convolve import kernel_width, smooth
@@ -34,35 +35,47 @@ class SourceDetectionConfig(Config):  # type: ignore[misc]
     """How sources are detected."""
 
     thresholdType = ChoiceField(
-        dtype=str, default="stdev", doc="Unit of thresholdValue.",
+        dtype=str,
+        default="stdev",
+        doc="Unit of thresholdValue.",
         allowed={
             "stdev": "clipped standard deviation of the smoothed image",
             "value": "counts of the smoothed image",
-        })
+        },
+    )
     thresholdValue = RangeField(dtype=float, default=5.0, min=0.0, doc="Threshold; larger finds fewer sources.")
     includeThresholdMultiplier = RangeField(
-        dtype=float, default=1.0, min=1.0,
-        doc="A footprint counts only if a pixel reaches this times the threshold.")
+        dtype=float, default=1.0, min=1.0, doc="A footprint counts only if a pixel reaches this times the threshold."
+    )
     thresholdPolarity = ChoiceField(
-        dtype=str, default="positive", doc="Which pixels make sources.",
-        allowed={"positive": "bright ones; dark ones only protect the background"})
+        dtype=str,
+        default="positive",
+        doc="Which pixels make sources.",
+        allowed={"positive": "bright ones; dark ones only protect the background"},
+    )
     minPixels = RangeField(dtype=int, default=1, min=1, doc="Smallest footprint before growth [px].")
     nSigmaToGrow = RangeField(
-        dtype=float, default=2.4, min=0.0, doc="Growth of footprints in units of the sigma of the PSF.")
+        dtype=float, default=2.4, min=0.0, doc="Growth of footprints in units of the sigma of the PSF."
+    )
     isotropicGrow = Field(dtype=bool, default=True, doc="Grow by a disc; otherwise by a diamond.")
     returnOriginalFootprints = Field(
-        dtype=bool, default=False, doc="Give the catalogue footprints as they are before growth.")
+        dtype=bool, default=False, doc="Give the catalogue footprints as they are before growth."
+    )
     reEstimateBackground = Field(
-        dtype=bool, default=True, doc="Fit the background again without the sources and subtract it.")
+        dtype=bool, default=True, doc="Fit the background again without the sources and subtract it."
+    )
     adjustBackground = Field(dtype=float, default=0.0, doc="Level added to the background fitted again [ADU].")
     background = ConfigField(dtype=BackgroundConfig, doc="The background fitted again.")
     statsMask = ListField(
-        dtype=str, default=["BAD", "SAT", "EDGE", "NO_DATA"],
-        doc="Mask planes left out of the standard deviation.")
+        dtype=str, default=["BAD", "SAT", "EDGE", "NO_DATA"], doc="Mask planes left out of the standard deviation."
+    )
     shoulderSignificance = RangeField(
-        dtype=float, default=4.0, min=0.0,
+        dtype=float,
+        default=4.0,
+        min=0.0,
         doc="Least height of a source on the shoulder of a brighter one, in the difference of Gaussians "
-            "[standard deviations]; larger finds fewer, 0 looks for none.")
+        "[standard deviations]; larger finds fewer, 0 looks for none.",
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +103,10 @@ class SourceDetectionTask:
 
     def __init__(self, config: SourceDetectionConfig, name: str) -> None:
         self.config = config
+        self.name = name
         self.log = logging.getLogger(name)
 
+    @timed_method
     def run(self, exposure: Exposure, *, sigma: float | None = None) -> DetectionResult:
         """Detect sources and fit the background again.
 
@@ -119,24 +134,44 @@ class SourceDetectionTask:
         n_grow = int(self.config.nSigmaToGrow * sigma + 0.5)
         threshold = self._threshold(smoothed, exposure.mask)
         positive = find_footprints(
-            smoothed, threshold, include_multiplier=self.config.includeThresholdMultiplier,
-            min_pixels=self.config.minPixels, border=border)
+            smoothed,
+            threshold,
+            include_multiplier=self.config.includeThresholdMultiplier,
+            min_pixels=self.config.minPixels,
+            border=border,
+        )
         positive = add_shoulder_peaks(
-            positive, exposure.image, smoothed, exposure.variance, exposure.mask, sigma,
-            self.config.shoulderSignificance)
+            positive,
+            exposure.image,
+            smoothed,
+            exposure.variance,
+            exposure.mask,
+            sigma,
+            self.config.shoulderSignificance,
+        )
         negative = find_footprints(
-            smoothed, threshold, include_multiplier=self.config.includeThresholdMultiplier,
-            min_pixels=self.config.minPixels, border=border, negative=True)
+            smoothed,
+            threshold,
+            include_multiplier=self.config.includeThresholdMultiplier,
+            min_pixels=self.config.minPixels,
+            border=border,
+            negative=True,
+        )
         grown = self._grow(positive, n_grow, exposure.mask, "DETECTED")
         self._grow(negative, n_grow, exposure.mask, "DETECTED_NEGATIVE")
         chosen = positive if self.config.returnOriginalFootprints else grown
-        self.log.info("Detected %d positive source%s to %g %s.", chosen.n, "" if chosen.n == 1 else "s",
-                      self.config.thresholdValue * self.config.includeThresholdMultiplier,
-                      "sigma" if self.config.thresholdType == "stdev" else "DN")
+        self.log.info(
+            "Detected %d positive source%s to %g %s.",
+            chosen.n,
+            "" if chosen.n == 1 else "s",
+            self.config.thresholdValue * self.config.includeThresholdMultiplier,
+            "sigma" if self.config.thresholdType == "stdev" else "DN",
+        )
         background = self._fit_background_again(exposure) if self.config.reEstimateBackground else None
         exposure.mask &= ~np.int32(mask_bits("DETECTED_NEGATIVE"))
         return DetectionResult(
-            chosen.footprints(), background, negative.n, sigma, n_grow, kernel_width(sigma), threshold)
+            chosen.footprints(), background, negative.n, sigma, n_grow, kernel_width(sigma), threshold
+        )
 
     def _threshold(self, smoothed: NDArray[np.float32], mask: NDArray[np.int32]) -> float:
         if self.config.thresholdType == "value":

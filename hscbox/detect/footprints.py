@@ -145,8 +145,14 @@ def with_peaks(
     """
     peaks = found.peaks
     return _sorted_peaks(
-        found.runs, found.run_owner, np.concatenate([peaks["i_x"], x]), np.concatenate([peaks["i_y"], y]),
-        np.concatenate([peaks["peakValue"], values]), np.concatenate([found.peak_owner, owner]), found.n)
+        found.runs,
+        found.run_owner,
+        np.concatenate([peaks["i_x"], x]),
+        np.concatenate([peaks["i_y"], y]),
+        np.concatenate([peaks["peakValue"], values]),
+        np.concatenate([found.peak_owner, owner]),
+        found.n,
+    )
 
 
 def disc_half_widths(radius: int, *, isotropic: bool = True) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from lsst.pex.config import ChoiceField, Config, ConfigField, Field, RangeField
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
 from hscbox.image.statistics import median
+from hscbox.task_metadata import timed_method
 
 from .cosmic_ray_values import replace_pixels
 from .cosmic_rays import CosmicRays, find_cosmic_rays, steepness_of
@@ -22,18 +23,25 @@ class CosmicRayConfig(Config):  # type: ignore[misc]
     """How cosmic rays are found (names of lsst/meas_algorithms, FindCosmicRaysConfig)."""
 
     minSigma = RangeField(
-        dtype=float, default=6.0, min=0.0,
-        doc="Least height above the mean of two opposite neighbours [standard deviations]; larger finds fewer.")
-    min_DN = RangeField(
-        dtype=float, default=150.0, min=0.0, doc="Least sum of a cosmic ray [ADU]; larger finds fewer.")
+        dtype=float,
+        default=6.0,
+        min=0.0,
+        doc="Least height above the mean of two opposite neighbours [standard deviations]; larger finds fewer.",
+    )
+    min_DN = RangeField(dtype=float, default=150.0, min=0.0, doc="Least sum of a cosmic ray [ADU]; larger finds fewer.")
     cond3_fac = RangeField(
-        dtype=float, default=2.5, min=0.0, doc="Noise margin of the test against the PSF [standard deviations].")
+        dtype=float, default=2.5, min=0.0, doc="Noise margin of the test against the PSF [standard deviations]."
+    )
     cond3_fac2 = RangeField(
-        dtype=float, default=0.4, min=0.0,
-        doc="Factor on the PSF's own ratio of neighbours to centre; smaller protects stars better.")
+        dtype=float,
+        default=0.4,
+        min=0.0,
+        doc="Factor on the PSF's own ratio of neighbours to centre; smaller protects stars better.",
+    )
     niteration = RangeField(dtype=int, default=3, min=0, doc="Largest number of rounds of growth.")
     nCrPixelMax = RangeField(
-        dtype=int, default=1_000_000, min=1, doc="More pixels of cosmic rays than this stop the CCD.")
+        dtype=int, default=1_000_000, min=1, doc="More pixels of cosmic rays than this stop the CCD."
+    )
     keepCRs = Field(dtype=bool, default=False, doc="Only set the mask; do not replace the pixels.")
 
 
@@ -42,9 +50,11 @@ class RepairConfig(Config):  # type: ignore[misc]
 
     doCosmicRay = Field(dtype=bool, default=True, doc="Find cosmic rays.")
     doInterpolate = ChoiceField(
-        dtype=bool, default=True,
+        dtype=bool,
+        default=True,
         doc="Kept for old override files: defects are interpolated by the instrument signature removal.",
-        allowed={True: "no effect", False: "no effect"})
+        allowed={True: "no effect", False: "no effect"},
+    )
     cosmicray = ConfigField(dtype=CosmicRayConfig, doc="How cosmic rays are found.")
 
 
@@ -61,8 +71,10 @@ class RepairTask:
 
     def __init__(self, config: RepairConfig, name: str) -> None:
         self.config = config
+        self.name = name
         self.log = logging.getLogger(name)
 
+    @timed_method
     def run(self, exposure: Exposure, *, keep_crs: bool | None = None) -> RepairResult:
         """Mark cosmic rays and replace their pixels unless they are kept.
 
@@ -90,10 +102,17 @@ class RepairTask:
         background = median(exposure.image)
         kernel = exposure.psf.kernel_image(*exposure.psf.average_position)
         rays = find_cosmic_rays(
-            exposure.image, exposure.mask, exposure.variance,
-            steepness=steepness_of(kernel, config.cond3_fac2), background=background, min_sigma=config.minSigma,
-            min_counts=config.min_DN, cond3_fac=config.cond3_fac, n_iteration=config.niteration,
-            n_pixel_max=config.nCrPixelMax)
+            exposure.image,
+            exposure.mask,
+            exposure.variance,
+            steepness=steepness_of(kernel, config.cond3_fac2),
+            background=background,
+            min_sigma=config.minSigma,
+            min_counts=config.min_DN,
+            cond3_fac=config.cond3_fac,
+            n_iteration=config.niteration,
+            n_pixel_max=config.nCrPixelMax,
+        )
         exposure.mask[rays.y, rays.x] |= bit
         if not (config.keepCRs if keep_crs is None else keep_crs):
             lost = (exposure.mask & bit) != 0

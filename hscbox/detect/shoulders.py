@@ -66,14 +66,29 @@ def add_shoulder_peaks(
         return found
     difference = smoothed - smooth(image, _BROADER * sigma)[0]
     x, y, owner, noise = _candidates(
-        difference, found.runs, found.run_owner, variance, mask, mask_bits(*_BAD), difference_energy(sigma),
-        significance)
+        difference,
+        found.runs,
+        found.run_owner,
+        variance,
+        mask,
+        mask_bits(*_BAD),
+        difference_energy(sigma),
+        significance,
+    )
     order = np.lexsort((y, x, -difference[y, x].astype(np.float64)))
     x, y, owner, noise = x[order], y[order], owner[order], noise[order]
     first = np.searchsorted(found.peak_owner, np.arange(found.n + 1))
     separated = _separated(
-        difference, x, y, owner, _DIP * significance * noise, found.peaks["i_x"].astype(np.int64),
-        found.peaks["i_y"].astype(np.int64), first, (_FWHM_PER_SIGMA * sigma) ** 2)
+        difference,
+        x,
+        y,
+        owner,
+        _DIP * significance * noise,
+        found.peaks["i_x"].astype(np.int64),
+        found.peaks["i_y"].astype(np.int64),
+        first,
+        (_FWHM_PER_SIGMA * sigma) ** 2,
+    )
     x, y, owner = x[separated], y[separated], owner[separated]
     return with_peaks(found, x, y, smoothed[y, x], owner)
 

@@ -23,5 +23,8 @@ def exposure_of(truth: np.ndarray, noise: float = 25.0, seed: int = 1, sigma: fl
     variance = noise**2 + np.maximum(truth, 0) / GAIN
     image = truth + np.random.default_rng(seed).normal(size=truth.shape) * np.sqrt(variance)
     return Exposure(
-        image=image.astype(np.float32), mask=np.zeros(truth.shape, np.int32), variance=variance.astype(np.float32),
-        psf=GaussianPsf(41, sigma, (truth.shape[1] / 2, truth.shape[0] / 2)))
+        image=image.astype(np.float32),
+        mask=np.zeros(truth.shape, np.int32),
+        variance=variance.astype(np.float32),
+        psf=GaussianPsf(41, sigma, (truth.shape[1] / 2, truth.shape[0] / 2)),
+    )

@@ -58,7 +58,8 @@ def test_cells_agree_with_plain_numpy() -> None:
 def test_median_of_samples_of_any_size(n: int) -> None:
     values = np.random.default_rng(n).normal(size=(1, n)).astype(np.float32)
     median, _ = cell_statistics(
-        values, np.zeros(values.shape, np.int32), 0, np.array([0, n]), np.array([0, 1]), "MEDIAN")
+        values, np.zeros(values.shape, np.int32), 0, np.array([0, n]), np.array([0, 1]), "MEDIAN"
+    )
     assert median[0, 0] == pytest.approx(np.median(values.astype(np.float64)), abs=1e-7)
 
 

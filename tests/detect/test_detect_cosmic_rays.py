@@ -136,7 +136,8 @@ def test_faint_groups_are_dropped_and_groups_counted_whole() -> None:
     image[20, 20] = 120.0
     limits = steepness_of(GaussianPsf(11, SIGMA).kernel_image(0.0, 0.0), 0.4)
     rays = find_cosmic_rays(
-        image, np.zeros((30, 30), np.int32), np.full((30, 30), 25.0, np.float32), steepness=limits, background=0.0)
+        image, np.zeros((30, 30), np.int32), np.full((30, 30), 25.0, np.float32), steepness=limits, background=0.0
+    )
     assert rays.n == 1
     assert rays.x.tolist() == [5, 6, 7, 8]
 
@@ -147,8 +148,13 @@ def test_growth_takes_the_faint_end_of_a_track() -> None:
     limits = steepness_of(GaussianPsf(11, SIGMA).kernel_image(0.0, 0.0), 0.4)
     found = [
         find_cosmic_rays(
-            image, np.zeros((30, 30), np.int32), np.full((30, 30), 100.0, np.float32), steepness=limits,
-            background=0.0, n_iteration=n).x.tolist()
+            image,
+            np.zeros((30, 30), np.int32),
+            np.full((30, 30), 100.0, np.float32),
+            steepness=limits,
+            background=0.0,
+            n_iteration=n,
+        ).x.tolist()
         for n in range(4)
     ]
     # 40 counts are 4 sigma: below 6, above 3. Within a round, a new pixel is not grown from.

@@ -258,8 +258,17 @@ def test_columns_are_declared_in_order() -> None:
     schema = make_minimal_schema()
     SourceDeblendTask(SourceDeblendConfig(), "t", schema)
     assert schema.names()[4:] == [
-        "deblend_nChild", "deblend_deblendedAsPsf", "deblend_psfCenter_x", "deblend_psfCenter_y", "deblend_psfFlux",
-        "deblend_tooManyPeaks", "deblend_parentTooBig", "deblend_masked", "deblend_skipped",
-        "deblend_rampedTemplate", "deblend_patchedTemplate", "deblend_hasStrayFlux",
+        "deblend_nChild",
+        "deblend_deblendedAsPsf",
+        "deblend_psfCenter_x",
+        "deblend_psfCenter_y",
+        "deblend_psfFlux",
+        "deblend_tooManyPeaks",
+        "deblend_parentTooBig",
+        "deblend_masked",
+        "deblend_skipped",
+        "deblend_rampedTemplate",
+        "deblend_patchedTemplate",
+        "deblend_hasStrayFlux",
     ]
     assert schema.find("deblend_psfCenter_x").unit == "pixel"

@@ -75,8 +75,7 @@ def test_peaks_agree_with_maximum_filter() -> None:
     got = np.zeros(image.shape, bool)
     got[found.peaks["i_y"], found.peaks["i_x"]] = True
     # Footprints whose brightest pixel lies in the outermost rows have one more peak, there.
-    assert (got & ~brightest).sum() == sum(
-        not brightest[as_mask(f, image.shape)].any() for f in found.footprints())
+    assert (got & ~brightest).sum() == sum(not brightest[as_mask(f, image.shape)].any() for f in found.footprints())
     np.testing.assert_array_equal(got & brightest, brightest)
 
 

@@ -37,7 +37,8 @@ def found_in(exposure: Exposure, significance: float, sigma: float = SIGMA) -> t
     smoothed, border = smooth(exposure.image, sigma)
     plain = find_footprints(smoothed, 27.0, border=border)
     return plain, add_shoulder_peaks(
-        plain, exposure.image, smoothed, exposure.variance, exposure.mask, sigma, significance)
+        plain, exposure.image, smoothed, exposure.variance, exposure.mask, sigma, significance
+    )
 
 
 def distances(found: Detections, x: float, y: float) -> np.ndarray:
@@ -67,7 +68,8 @@ def test_source_on_a_shoulder_gets_a_peak() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flux", "sigma"), [(60000.0, SIGMA), (3e6, SIGMA), (30000.0, 3.0), (1e6, 3.0), (300000.0, 4.5), (2e6, 4.5)])
+    ("flux", "sigma"), [(60000.0, SIGMA), (3e6, SIGMA), (30000.0, 3.0), (1e6, 3.0), (300000.0, 4.5), (2e6, 4.5)]
+)
 def test_noise_on_a_lone_source_is_no_source(flux: float, sigma: float) -> None:
     truth = galaxy(flux, sigma)
     added = 0
@@ -141,6 +143,6 @@ def test_deblended_child_is_the_source() -> None:
     found = SourceDetectionTask(config, "t").run(exposure)
     catalog = make_source_catalog(found.footprints, schema, 7)
     deblend.run(exposure, catalog)
-    children = [f for f in catalog.footprints[len(found.footprints):] if f.heavy.image.sum() > 0]
+    children = [f for f in catalog.footprints[len(found.footprints) :] if f.heavy.image.sum() > 0]
     near = [f for f in children if np.hypot(f.peaks["f_x"][0] - FAINT[0], f.peaks["f_y"][0] - FAINT[1]) < 2.0]
     assert len(near) == 1
