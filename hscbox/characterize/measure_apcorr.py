@@ -25,6 +25,10 @@ _CONVOLVED = [f"ext_convolved_ConvolvedFlux_{k}_{label}" for k in range(4) for l
 _FEWEST_STARS = 2
 # Relative error that even the brightest star has, from the PSF model; it keeps one star from carrying the fit.
 _ERROR_FLOOR = 0.003
+# The PSF model follows the PSF over the CCD, so that what remains of a correction varies by less than this. Without the
+# limit, neighbours in the apertures of a few stars would tilt the field by percents.
+_VARIATION = 0.005
+_SIGMA_PER_IQR = 0.741301109252802
 
 
 class ApCorrFieldConfig(pex_config.Config):  # type: ignore[misc]
@@ -154,22 +158,22 @@ def fit_correction(
 
     Returns
     -------
-    The surface, the weighted rms of the residuals in the last round of clipping, and which ratios were kept (n,).
+    The surface, the weighted rms of the residuals of those kept, and which ratios were kept (n,).
     """
-    kept = np.ones(len(ratio), dtype=np.bool_)
     weight = 1 / error
-    field = _fit(x, y, ratio, weight, bbox, config)
-    rms = _weighted_rms(ratio - field.evaluate(x, y), weight)
+    kept = np.ones(len(ratio), dtype=np.bool_)
+    centre = np.full(len(ratio), np.median(ratio))
     for _ in range(config.numIter):
-        residual = ratio - field.evaluate(x, y)
-        rms = _weighted_rms(residual[kept], weight[kept])
-        pull = residual * weight
-        again = kept & (np.abs(pull) <= config.numSigmaClip * np.sqrt(np.mean(pull[kept] ** 2)))
+        pull = (ratio - centre) * weight
+        # A contaminated bright star would hide itself in the rms of all pulls; the quartiles do not know it.
+        sigma = max(1.0, _SIGMA_PER_IQR * float(np.subtract(*np.quantile(pull[kept], [0.75, 0.25]))))
+        again = np.abs(pull) <= config.numSigmaClip * sigma
         if again.sum() < _FEWEST_STARS:
             break
         kept = again
-        field = _fit(x[kept], y[kept], ratio[kept], weight[kept], bbox, config)
-    return field, rms, kept
+        centre = _fit(x[kept], y[kept], ratio[kept], weight[kept], bbox, config).evaluate(x, y)
+    field = _fit(x[kept], y[kept], ratio[kept], weight[kept], bbox, config)
+    return field, _weighted_rms((ratio - field.evaluate(x, y))[kept], weight[kept]), kept
 
 
 def _weighted_rms(residual: FloatArray, weight: FloatArray) -> float:
@@ -190,4 +194,4 @@ def _fit(
         if len(ratio) - terms >= config.minDegreesOfFreedom:
             break
         order -= 1
-    return ChebyshevField.fit(x, y, ratio, order, bbox, triangular, weight)
+    return ChebyshevField.fit(x, y, ratio, order, bbox, triangular, weight, _VARIATION)

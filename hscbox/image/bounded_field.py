@@ -52,6 +52,7 @@ class ChebyshevField:
         bbox: tuple[int, int, int, int],
         triangular: bool = True,
         weight: FloatArray | None = None,
+        prior_sigma: float | None = None,
     ) -> ChebyshevField:
         """Fit a field to values `z` at (x, y), all of shape (n,), by linear least squares.
 
@@ -69,6 +70,9 @@ class ChebyshevField:
             Whether terms whose degrees add up to more than `order` stay zero.
         weight
             Multiplies the residuals, i.e. 1/standard error; None for equal weights.
+        prior_sigma
+            Standard deviation about zero that all terms but the constant are expected to have, in units of `z`; None
+            if nothing is known. Needs weights that are 1/standard error.
 
         Raises
         ------
@@ -84,6 +88,9 @@ class ChebyshevField:
         values = np.asarray(z, dtype=np.float64)
         if weight is not None:
             design, values = design * weight[:, None], values * weight
+        if prior_sigma is not None:
+            rows = np.diag([0.0 if pair == (0, 0) else 1.0 / prior_sigma for pair in pairs])
+            design, values = np.concatenate([design, rows]), np.concatenate([values, np.zeros(len(pairs))])
         solution = np.linalg.lstsq(design, values, rcond=None)[0]
         coefficients = np.zeros((order + 1, order + 1))
         for (j, i), value in zip(pairs, solution, strict=True):
