@@ -188,9 +188,9 @@ def _size_and_ellipticity(stamp: FloatArray) -> tuple[float, float, float]:
 def source_numbers(truth: Truth, sources: SourceCatalog, exposure: Exposure) -> dict[str, Measured]:
     """Return completeness near S/N 20 and purity near S/N 7.
 
-    The FWHM of a source is that of its image: PSF and profile in quadrature. A true source counts for completeness
-    unless a brighter one lies within its FWHM; it is found if a catalogue position lies within its FWHM. A catalogue
-    source is pure if a true one that is at most 2 mag below the 5-sigma limit of point sources lies within the PSF's.
+    A true source counts for completeness unless a brighter one lies within the PSF's FWHM; it is found if a catalogue
+    position lies within the FWHM of its own image (PSF and profile in quadrature). A catalogue source is pure if a true
+    one that is at most 2 mag below the 5-sigma limit of point sources lies within the PSF's FWHM.
     """
     fwhm = fwhm_of(exposure)
     own_fwhm = np.hypot(fwhm, _FWHM * truth.half_light_radius_px / 1.1774)
@@ -199,7 +199,7 @@ def source_numbers(truth: Truth, sources: SourceCatalog, exposure: Exposure) -> 
     positions = np.stack([sources["slot_Centroid_x"][rows], sources["slot_Centroid_y"][rows]], axis=1)
     true_xy = np.stack([truth.x, truth.y], axis=1)
     wanted = np.flatnonzero(
-        (snr > 17) & (snr < 23) & _usable(truth.x, truth.y, exposure) & (truth.brighter_distance_px > own_fwhm)
+        (snr > 17) & (snr < 23) & _usable(truth.x, truth.y, exposure) & (truth.brighter_distance_px > fwhm)
     )
     distance, _ = cKDTree(positions).query(true_xy[wanted])
     with np.errstate(invalid="ignore", divide="ignore"):
