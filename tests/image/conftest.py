@@ -14,12 +14,13 @@ from hscbox.image.photo_calib import PhotoCalib
 from hscbox.image.psf import PsfexPsf
 from hscbox.image.wcs import SkyWcs
 
+COPIES = Path(__file__).parent / "data"
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
 
 
 def sample_files(pattern: str) -> list[Path]:
-    """The sample files that exist on this machine; none elsewhere."""
-    return sorted(SAMPLES.glob(pattern))
+    """The small copies, and the whole collection of samples if it lies beside the repository."""
+    return [*sorted(COPIES.glob(pattern)), *sorted(SAMPLES.glob(pattern))]
 
 
 @pytest.fixture
