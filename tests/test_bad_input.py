@@ -184,6 +184,12 @@ def test_too_few_matches(fresh_input, tmp_path):
         write_catalog(path, shard.subset(np.arange(len(shard)) % 400 == 0))
     done = process(fresh_input, tmp_path / "output")
     assert_one_line_error(done, 20, "match")
+    # What is valid is kept, and the placeholder of the WCS is gone.
+    with fits.open(next((tmp_path / "output").glob("*/*/corr/CORR-*.fits"))) as hdus:
+        assert "CRVAL1" not in hdus[1].header and "FLUXMAG0" not in hdus[0].header
+        assert "PSF_ID" in hdus[0].header
+    assert len(fits.getdata(next((tmp_path / "output").glob("*/*/output/SRC-*.fits")))) > 500
+    assert not list((tmp_path / "output").glob("*/*/output/SRCMATCH*"))
 
 
 # ------------------------------------------------------------------------------------------------ pixels

@@ -1,14 +1,13 @@
 """Photometric zero point from matched stars.
 
-Method: differences between colour-corrected reference magnitudes and instrumental magnitudes, clipped about the
-mode of their histogram, then about the median, and averaged with inverse variances (Lupton's SDSS scheme, as
-described in Bosch et al. 2018, PASJ 70, S5).
+Method: differences between colour-corrected reference magnitudes and instrumental magnitudes, clipped about their
+median and averaged with inverse variances (after Bosch et al. 2018, PASJ 70, S5).
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import lsst.pex.config as pex_config
 import numpy as np
@@ -24,10 +23,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 _AB_ZERO_JY = 3631.0
 _MAG_PER_RELATIVE = 2.5 / np.log(10)
-_HISTOGRAM_BINS = 20
 _IQR_TO_SIGMA = 0.741301109252802
-# Half the full width at half maximum of a histogram of Gaussian scatter, in units of its sigma.
-_QUARTILES_TO_SIGMA = 2.3
 
 
 class PhotoCalConfig(pex_config.Config):  # type: ignore[misc]
@@ -172,10 +168,18 @@ def zero_point(
     PhotometryError
         Too few stars remain, or their scatter is outside of its bounds.
     """
+    # A star without a known error has no weight.
+    known = np.isfinite(reference.error) & np.isfinite(flux_error) & np.isfinite(reference.value)
+    if not known.all():
+        stars = ReferenceMagnitudes(reference.value[known], reference.error[known])
+        result = zero_point(stars, flux[known], flux_error[known], config, log)
+        kept = np.zeros(len(known), dtype=bool)
+        kept[np.flatnonzero(known)[result.kept]] = True
+        return replace(result, kept=kept)
     difference = reference.value + 2.5 * np.log10(flux)
     # The reference has errors too: by the source's alone, the one or two brightest stars would decide.
     error = np.sqrt((_MAG_PER_RELATIVE * flux_error / flux) ** 2 + reference.error**2 + config.magErrFloor**2)
-    kept = _clip(difference, config)
+    kept = _clip(difference, config) if len(difference) else np.zeros(0, dtype=bool)
     n_good = int(kept.sum())
     if n_good < config.minStars:
         raise PhotometryError(
@@ -199,35 +203,19 @@ def zero_point(
 
 
 def _clip(difference: FloatArray, config: PhotoCalConfig) -> BoolArray:
-    centre, sigma = _mode_and_width(difference)
-    kept: BoolArray = np.abs(difference - centre) < config.nSigma * min(sigma, config.sigmaMax)
+    """Return which differences lie near the others.
+
+    Median and quartiles from the first round on: the mode of a histogram, from which the original starts, is one bin
+    of a few stars by chance, and what it leaves out never comes back.
+    """
+    kept: BoolArray = np.ones(len(difference), dtype=bool)
     for _ in range(config.nIter):
-        if not kept.any():
-            break
         good = difference[kept]
         centre = float(np.median(good) if config.useMedian else np.mean(good))
         lower, upper = np.quantile(good, [0.25, 0.75])
         sigma = _IQR_TO_SIGMA * float(upper - lower)
-        again = np.abs(difference - centre) < config.nSigma * min(sigma, config.sigmaMax)
-        if again.sum() == kept.sum():
+        again = np.abs(difference - centre) <= config.nSigma * min(sigma, config.sigmaMax)
+        if not again.any() or np.array_equal(again, kept):
             break
         kept = again
     return kept
-
-
-def _mode_and_width(values: FloatArray) -> tuple[float, float]:
-    """Return the histogram's mode and a width, or median and quartiles if the highest bins lie apart."""
-    lower, upper = np.quantile(values, [0.25, 0.75])
-    fallback = float(np.median(values)), float(upper - lower) / _QUARTILES_TO_SIGMA
-    counts, edges = np.histogram(values, bins=_HISTOGRAM_BINS)
-    highest = np.flatnonzero(counts == counts.max())
-    if np.any(np.diff(highest) > 1):
-        return fallback
-    centre = float(edges[highest[0]] + edges[highest[-1] + 1]) / 2
-    above = np.flatnonzero(counts >= counts.max() / 2)
-    left, right = highest[0], highest[-1]
-    while left - 1 in above:
-        left -= 1
-    while right + 1 in above:
-        right += 1
-    return centre, float(edges[right + 1] - edges[left]) / _QUARTILES_TO_SIGMA

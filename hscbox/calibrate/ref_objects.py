@@ -32,7 +32,9 @@ class LoadReferenceObjectsConfig(pex_config.Config):  # type: ignore[misc]
     pixelMargin = pex_config.RangeField(
         "Margin around the exposure within which objects are loaded (pixel).", int, default=300, min=0
     )
-    defaultFilter = pex_config.Field("Band for filters without a mapping; empty for none.", str, default="")
+    defaultFilter = pex_config.Field(
+        "Band for filters that filterMap does not name; empty for the built-in ones.", str, default=""
+    )
     filterMap = pex_config.DictField(
         "Catalogue band by camera filter, before the built-in mapping.", str, str, default={}
     )
@@ -129,7 +131,6 @@ class RefObjLoader:
             )
 
     def _flux_field(self, catalog: SourceCatalog, filter_name: str) -> str:
-        band = self.config.filterMap.get(filter_name) or refcat_band(filter_name) or self.config.defaultFilter
-        if band:
-            add_filter_aliases(catalog, {filter_name: band})
+        band = self.config.filterMap.get(filter_name) or self.config.defaultFilter or refcat_band(filter_name)
+        add_filter_aliases(catalog, {filter_name: band})
         return flux_field(catalog, filter_name)

@@ -16,7 +16,7 @@ from ..catalog.schema import Field, Schema
 from ..catalog.source_catalog import SourceCatalog, make_minimal_schema
 from ..detect.deblend import SourceDeblendConfig, SourceDeblendTask
 from ..detect.detection import SourceDetectionConfig, SourceDetectionTask, make_source_catalog
-from ..errors import AstrometryError, NoSourcesError
+from ..errors import AstrometryError, DataError, NoSourcesError
 from ..image.background import BackgroundModel
 from ..image.exposure import Exposure
 from ..image.photo_calib import PhotoCalib
@@ -51,9 +51,9 @@ class CalibrateConfig(pex_config.Config):  # type: ignore[misc]
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class CalibrateResult:
-    """What `CalibrateTask.run` returns.
+    """What `CalibrateTask.run` returns; what a failed fit should have given is None.
 
     Attributes
     ----------
@@ -71,15 +71,18 @@ class CalibrateResult:
         The astrometric matches as they are written.
     zero_point
         The photometric zero point.
+    failure
+        Why the calibration ended early.
     """
 
     exposure: Exposure
     sources: SourceCatalog
     background: BackgroundModel | None
-    astrometry: AstrometrySolution
-    references: ReferenceRegion
-    matches: MatchList
-    zero_point: ZeroPoint
+    astrometry: AstrometrySolution | None = None
+    references: ReferenceRegion | None = None
+    matches: MatchList | None = None
+    zero_point: ZeroPoint | None = None
+    failure: DataError | None = None
 
 
 class CalibrateTask:
@@ -137,23 +140,37 @@ class CalibrateTask:
     def run(self, exposure: Exposure, exposure_id: int, ic_sources: SourceCatalog) -> CalibrateResult:
         """Calibrate `exposure`, which must carry a WCS, PSF and aperture corrections; it is not modified.
 
+        A fit that fails or misses its gate ends the calibration but loses nothing: its placeholder is removed, and the
+        result holds what is valid together with the failure.
+
         Raises
         ------
-        DataError
-            One of its subclasses, if nothing is detected or a fit fails or misses its gate.
+        NoSourcesError
+            Nothing is detected.
+        MissingInputError
+            The reference catalogue does not cover the exposure.
         """
         exposure = exposure.copy()
-        sources, background = self._measure(exposure, exposure_id)
-        self._copy_flags(ic_sources, sources)
-        astrometry, references = self._solve(exposure, sources)
-        exposure.wcs = astrometry.fit.wcs
+        result = CalibrateResult(exposure, *self._measure(exposure, exposure_id))
+        self._copy_flags(ic_sources, result.sources)
+        start, exposure.wcs, exposure.photo_calib = exposure.wcs, None, None
+        try:
+            self._calibrate(result, start)
+        except DataError as error:
+            result.failure = error
+        return result
+
+    def _calibrate(self, result: CalibrateResult, start: SkyWcs | None) -> None:
+        """Fill `result` fit by fit."""
+        exposure, sources = result.exposure, result.sources
+        result.astrometry, result.references = self._solve(exposure, sources, start)
+        exposure.wcs = result.astrometry.fit.wcs
         _set_coordinates(sources, exposure.wcs)
-        matches = _match_list(sources, references, astrometry)
-        point = self._zero_point(exposure, sources)
-        exposure.photo_calib = PhotoCalib.from_zero_point(point.value, point.error)
-        self.log.info("Photometric zero-point: %f", point.value)
-        self._write_metadata(exposure, point)
-        return CalibrateResult(exposure, sources, background, astrometry, references, matches, point)
+        result.matches = _match_list(sources, result.references, result.astrometry)
+        result.zero_point = self._zero_point(exposure, sources)
+        exposure.photo_calib = PhotoCalib.from_zero_point(result.zero_point.value, result.zero_point.error)
+        self.log.info("Photometric zero-point: %f", result.zero_point.value)
+        self._write_metadata(exposure, result.zero_point)
 
     def _measure(self, exposure: Exposure, exposure_id: int) -> tuple[SourceCatalog, BackgroundModel | None]:
         """Detect, deblend and measure; the detection's background and masks go into `exposure`."""
@@ -186,11 +203,13 @@ class CalibrateTask:
             sources[flag][rows] = ic_sources[flag][finite[close]]
         self.log.info("Copying flags from icSourceCat to sourceCat for %d sources", len(rows))
 
-    def _solve(self, exposure: Exposure, sources: SourceCatalog) -> tuple[AstrometrySolution, ReferenceRegion]:
-        if exposure.wcs is None or exposure.filter_name is None:
+    def _solve(
+        self, exposure: Exposure, sources: SourceCatalog, start: SkyWcs | None
+    ) -> tuple[AstrometrySolution, ReferenceRegion]:
+        if start is None or exposure.filter_name is None:
             raise AstrometryError("The exposure has no initial WCS or no filter")
-        region = self.astrom_loader.load_pixel_box(exposure.width, exposure.height, exposure.wcs, exposure.filter_name)
-        solution = self.astrometry.run(sources, region, exposure.wcs)
+        region = self.astrom_loader.load_pixel_box(exposure.width, exposure.height, start, exposure.filter_name)
+        solution = self.astrometry.run(sources, region, start)
         sources["calib_astrometryUsed"][solution.match.source] = True
         return solution, region
 

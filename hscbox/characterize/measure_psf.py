@@ -103,7 +103,8 @@ class MeasurePsfTask:
         self.log.info("Measuring PSF")
         width = _widths(catalog)
         rows = self._select(exposure, catalog, width)
-        reserved = choose_reserved(len(rows), self.config.reserveFraction, self.config.reserveSeed)
+        exposure_id = 0 if exposure.visit_info is None else exposure.visit_info.exposure_id
+        reserved = choose_reserved(len(rows), self.config.reserveFraction, [exposure_id, self.config.reserveSeed])
         candidates = rows[~reserved]
         self.log.info("PSF star selector found %d candidates", len(candidates))
         if self.config.reserveFraction > 0:
@@ -162,10 +163,10 @@ class MeasurePsfTask:
         return np.flatnonzero(usable)
 
 
-def choose_reserved(n: int, fraction: float, seed: int) -> NDArray[np.bool_]:
+def choose_reserved(n: int, fraction: float, seed: list[int]) -> NDArray[np.bool_]:
     """Return which of `n` stars to hold back: int(fraction n) of them, at random."""
     reserved = np.zeros(n, dtype=np.bool_)
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, n])))
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
     reserved[generator.permutation(n)[: int(fraction * n)]] = True
     return reserved
 

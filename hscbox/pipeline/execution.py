@@ -8,7 +8,7 @@ import resource
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import ALL_COMPLETED, FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,11 +79,11 @@ def process_one(job: CcdJob, *, raise_errors: bool = False) -> CcdOutcome:
     return CcdOutcome(job.data_id, int(ExitStatus.OK), summary=summary)
 
 
-def _process_in_worker(job: CcdJob) -> CcdOutcome:
+def _process_in_worker(job: CcdJob, raise_errors: bool) -> CcdOutcome:
     configure_logging(job.long_log)
     for level in job.log_levels:
         set_level(level)
-    return process_one(job)
+    return process_one(job, raise_errors=raise_errors)
 
 
 def run_jobs(
@@ -108,9 +108,13 @@ def run_jobs(
     # Workers start afresh: a forked child would share sqlite connections and threads with its parent.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context)
-    futures = [pool.submit(_process_in_worker, job) for job in jobs]
+    futures = [pool.submit(_process_in_worker, job, raise_errors) for job in jobs]
     try:
-        wait(futures, timeout=timeout)
+        wait(futures, timeout=timeout, return_when=FIRST_EXCEPTION if raise_errors else ALL_COMPLETED)
+        if raise_errors:
+            for future in futures:
+                if future.done() and (error := future.exception()) is not None:
+                    raise error
         for job, future in zip(jobs, futures, strict=True):
             yield _outcome(job, future, timeout)
     finally:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +45,36 @@ def apply_text(config: Config, text: str, filename: str) -> None:
     """Apply the assignments in `text`; `filename` names it in errors. Raises as `apply_file`."""
     try:
         tree = ast.parse(text, filename)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", 0)
         raise ConfigError(f"{filename}:{line}: not valid Python: {error}") from error
     for statement in tree.body:
         where = f"{filename}:{statement.lineno}"
-        if isinstance(statement, ast.Import | ast.ImportFrom | ast.Assert | ast.Pass) or _is_docstring(statement):
-            continue
-        if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-            _assign(config, statement.targets[0], _literal(statement.value, where), where)
-        elif isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.BitOr):
-            _extend(config, statement.target, _literal(statement.value, where), where)
-        else:
-            raise ConfigError(
-                f"{where}: only literal assignments to 'config' are allowed, found: {ast.unparse(statement)[:80]}",
-                remedy="Configuration files are parsed, never executed: write config.<name> = <literal>",
-            )
+        with _named(where):
+            _apply_statement(config, statement, where)
+
+
+def _apply_statement(config: Config, statement: ast.stmt, where: str) -> None:
+    if isinstance(statement, ast.Import | ast.ImportFrom | ast.Assert | ast.Pass) or _is_docstring(statement):
+        return
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        _assign(config, statement.targets[0], _literal(statement.value, where), where)
+    elif isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.BitOr):
+        _extend(config, statement.target, _literal(statement.value, where), where)
+    else:
+        raise ConfigError(
+            f"{where}: only literal assignments to 'config' are allowed, found: {ast.unparse(statement)[:80]}",
+            remedy="Configuration files are parsed, never executed: write config.<name> = <literal>",
+        )
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Turn whatever an odd assignment runs into inside of the configuration classes into an error with its place."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError, MemoryError) as error:
+        raise ConfigError(f"{where}: {_reason(error)}") from error
 
 
 def _is_docstring(statement: ast.stmt) -> bool:
@@ -172,9 +188,10 @@ def apply_assignment(config: Config, text: str) -> None:
     if not separator or not name:
         raise ConfigError(f"Cannot parse override '{text}'", remedy="Use -c name=value, for example isr.doBias=False")
     where = f"-c {text}"
-    steps = _path_of_name(name, where)
-    kind = _field_kind(config, steps, where)
-    _set(config, steps, _typed(value, *kind, where), where)
+    with _named(where):
+        steps = _path_of_name(name, where)
+        kind = _field_kind(config, steps, where)
+        _set(config, steps, _typed(value, *kind, where), where)
 
 
 def _path_of_name(name: str, where: str) -> list[str | tuple[str]]:

@@ -51,6 +51,17 @@ class ProcessCcdConfig(pex_config.Config):  # type: ignore[misc]
     calibrate = pex_config.ConfigField("Deep catalogue, astrometry and zero point.", CalibrateConfig)
     doCalibrate = pex_config.Field("Go on after the characterization?", bool, default=True)
 
+    def validate(self) -> None:
+        """Refuse two reference catalogues: one is read for both."""
+        super().validate()
+        calibrate = self.calibrate
+        first, second = calibrate.astromRefObjLoader.ref_dataset_name, calibrate.photoRefObjLoader.ref_dataset_name
+        if first != second:
+            raise ValueError(
+                "ref_dataset_name of calibrate.astromRefObjLoader and calibrate.photoRefObjLoader must be equal, "
+                f"not {first} and {second}"
+            )
+
 
 @dataclass(frozen=True)
 class CcdSummary:
@@ -190,6 +201,8 @@ class ProcessCcdTask:
             logging.getLogger(self.calibrate.name).info("Processing %s", dict(data_id))
             calibrated = self.calibrate.run(characterized.exposure, exposure_id, characterized.catalog)
             self._write(data_id, characterized, calibrated)
+            if calibrated.failure is not None:
+                raise calibrated.failure
         return _summary(isr, characterized, calibrated)
 
     def _isr(self, data_id: DataId, detector: Detector) -> IsrResult:
@@ -249,13 +262,14 @@ class ProcessCcdTask:
         if calibrated.background is not None:
             backgrounds.append(calibrated.background)
         self.butler.put(calibrated.sources, "src", data_id)
-        self.butler.put(calibrated.matches, "srcMatch", data_id)
-        write_denormalized(
-            self.butler.write_path("srcMatchFull", data_id),
-            calibrated.references.catalog,
-            calibrated.sources,
-            calibrated.matches,
-        )
+        if calibrated.matches is not None and calibrated.references is not None:
+            self.butler.put(calibrated.matches, "srcMatch", data_id)
+            write_denormalized(
+                self.butler.write_path("srcMatchFull", data_id),
+                calibrated.references.catalog,
+                calibrated.sources,
+                calibrated.matches,
+            )
         self.butler.put(exposure, "calexp", data_id)
         self.butler.put(backgrounds, "calexpBackground", data_id)
 
@@ -288,7 +302,7 @@ def _summary(isr: IsrResult, characterized: CharacterizeResult, calibrated: Cali
         "cosmic_rays": characterized.numbers.n_cosmic_rays[-1],
         "bright_sources": len(characterized.catalog),
     }
-    if calibrated is None:
+    if calibrated is None or calibrated.astrometry is None or calibrated.zero_point is None:
         return CcdSummary(**common)
     return CcdSummary(
         **common,

@@ -73,8 +73,9 @@ def _places(arguments: ProcessCcdArguments) -> _Places:
     root = with_prefix(arguments.input, "PIPE_INPUT_ROOT")
     if not root.is_dir():
         raise MissingInputError(f"Input repository {root} is not a directory", remedy="Make it with: hscbox mount REPO")
-    calib = arguments.calib or os.environ.get("PIPE_CALIB_ROOT")
-    calib_root = with_prefix(calib, "PIPE_CALIB_ROOT") if calib else None
+    calib_root = None
+    if arguments.calib or os.environ.get("PIPE_CALIB_ROOT"):
+        calib_root = with_prefix(arguments.calib or "", "PIPE_CALIB_ROOT")
     if arguments.rerun and arguments.output:
         raise UsageError("--output and --rerun cannot be given together")
     if arguments.rerun:
@@ -94,8 +95,8 @@ def _config(arguments: ProcessCcdArguments) -> ProcessCcdConfig:
             apply_assignment(config, text)
     try:
         config.validate()
-    except FieldValidationError as error:
-        raise ConfigError(str(error).strip().splitlines()[0]) from error
+    except (FieldValidationError, ValueError) as error:
+        raise ConfigError(" ".join(str(error).partition("For more information")[0].split())) from error
     return config
 
 

@@ -38,11 +38,11 @@ def test_no_star_is_an_error_with_numbers():
 
 
 def test_reserve_is_a_seeded_fraction():
-    first = choose_reserved(99, 0.2, 1)
+    first = choose_reserved(99, 0.2, [1])
     assert first.sum() == 19
-    assert np.array_equal(first, choose_reserved(99, 0.2, 1))
-    assert not np.array_equal(first, choose_reserved(99, 0.2, 2))
-    assert choose_reserved(3, 0.2, 1).sum() == 0
+    assert np.array_equal(first, choose_reserved(99, 0.2, [1]))
+    assert not np.array_equal(first, choose_reserved(99, 0.2, [2]))
+    assert choose_reserved(3, 0.2, [1]).sum() == 0
 
 
 def surface(x, y):

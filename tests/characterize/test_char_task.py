@@ -57,7 +57,8 @@ def test_result_of_a_star_field(field, characterised):
     assert isinstance(result.exposure.psf, PsfexPsf)
     assert len(result.backgrounds) == 3
     total = sum(b.evaluate().astype(float) for b in result.backgrounds)
-    assert result.exposure.image.astype(float) + total == pytest.approx(exposure.image.astype(float), abs=1e-3)
+    # Each of three float32 subtractions rounds by half a unit in the last place, 4.9e-4 ADU at 8192 to 16384 ADU.
+    np.testing.assert_allclose(result.exposure.image.astype(float) + total, exposure.image, rtol=0, atol=1.5e-3)
     assert result.numbers.n_detected[-1] == len(truth)
     assert result.numbers.n_candidates[-1] + result.numbers.n_reserved[-1] <= len(truth)
     assert result.numbers.n_reserved[-1] == int(0.2 * (result.numbers.n_candidates[-1] + result.numbers.n_reserved[-1]))
