@@ -16,7 +16,6 @@ __all__ = [
     "EXPOSURE_KEYS",
     "KEY_TYPES",
     "DataId",
-    "cast_data_id",
     "cast_value",
     "format_data_id",
     "parse_ids",
@@ -99,11 +98,6 @@ def _to_int(value: object) -> int:
     if not re.fullmatch(r"[+-]?[0-9]{1,20}", text):
         raise ValueError(text)
     return int(text)
-
-
-def cast_data_id(data_id: Mapping[str, object], key_types: Mapping[str, type] = KEY_TYPES) -> DataId:
-    """Convert all values of a data id to the types of their keys."""
-    return {key: cast_value(key, value, key_types) for key, value in data_id.items()}
 
 
 def parse_one_id(

@@ -46,7 +46,6 @@ class OutputRepository:
         self._ready = False
         self._inputs = tuple(inputs)
         self.repository = self._open()
-        self.is_new = self.repository.cfg is None and not is_repository(self.root)
 
     def _open(self) -> Repository:
         if is_repository(self.root):

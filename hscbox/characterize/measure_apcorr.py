@@ -75,8 +75,6 @@ class MeasureApCorrTask:
         Fluxes to correct, without the ending ``_flux``.
     """
 
-    ConfigClass = MeasureApCorrConfig
-
     def __init__(self, config: MeasureApCorrConfig, name: str, schema: Schema, flux_names: Sequence[str]) -> None:
         self.config = config
         self.name = name

@@ -76,8 +76,6 @@ class MeasurePsfTask:
         Gets the flags of candidates, used and reserved stars.
     """
 
-    ConfigClass = MeasurePsfConfig
-
     def __init__(self, config: MeasurePsfConfig, name: str, schema: Schema) -> None:
         self.config = config
         self.name = name

@@ -31,7 +31,7 @@ class PsfCandidates:
     x, y
         (n,) centroids [px].
     stamps
-        (n, size, size) pixels [ADU] about the pixel nearest to the centroid.
+        (n, size, size) pixels [ADU] about the pixel nearest to the centroid; 0 where they are not finite.
     good
         (n, size, size) False for pixels that are bad or belong to neighbours.
     norm
@@ -107,7 +107,10 @@ def extract_candidates(
         good[i] = (mask & bad_bits) == 0
         good[i] &= ~_neighbours((mask & detected) != 0)
         good[i] &= ~_other_peaks(footprint, left, bottom, size)
-    good &= np.isfinite(stamps)
+    finite = np.isfinite(stamps)
+    good &= finite
+    # Weights of zero do not silence a NaN in sums.
+    stamps[~finite] = 0.0
     return PsfCandidates(
         np.asarray(x, np.float64), np.asarray(y, np.float64), stamps, good, np.asarray(norm, np.float64)
     )

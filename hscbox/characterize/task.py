@@ -138,8 +138,6 @@ class CharacterizeImageTask:
         Dotted name of the task, e.g. "processCcd.charImage".
     """
 
-    ConfigClass = CharacterizeImageConfig
-
     def __init__(self, config: CharacterizeImageConfig, name: str) -> None:
         self.config = config
         self.name = name

@@ -35,7 +35,7 @@ def validate(
     """
     import json
 
-    from ..errors import ExitStatus
+    from ..errors import GoldenMismatchError
     from ..files import write_bytes
     from ..regress.validate import validate_output
 
@@ -45,8 +45,9 @@ def validate(
     if json_file is not None:
         text = json.dumps([report.as_dict(level.value) for report in reports], indent=1)
         write_bytes(json_file, (text + "\n").encode())
-    if not all(report.passes(level.value) for report in reports):
-        raise typer.Exit(int(ExitStatus.GOLDEN_MISMATCH))
+    missed = [f"{limit.title} of visit {r.visit} ccd {r.ccd}" for r in reports for limit in r.missed(level.value)]
+    if missed:
+        raise GoldenMismatchError(f"{len(missed)} numbers miss the {level.value} level: {', '.join(missed)}")
 
 
 def _print(report: CcdReport, level: LevelName) -> None:

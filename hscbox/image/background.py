@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import BackgroundError
 from .bounded_field import ChebyshevField
 
-__all__ = ["BackgroundList", "BackgroundModel", "cell_starts"]
+__all__ = ["BackgroundModel", "cell_starts"]
 
 FloatArray = NDArray[np.float64]
 
@@ -109,9 +109,6 @@ class BackgroundModel:
             result[start : start + _STRIP] = basis_y[start : start + _STRIP] @ along_x
         return result
 
-
-BackgroundList = list[BackgroundModel]
-"""Backgrounds in the order in which they were subtracted."""
 
 _STRIP = 64
 

@@ -37,8 +37,6 @@ class ApplyApCorrTask:
         Fluxes to correct, without the ending ``_flux``.
     """
 
-    ConfigClass = ApplyApCorrConfig
-
     def __init__(self, config: ApplyApCorrConfig, name: str, schema: Schema, flux_names: Sequence[str]) -> None:
         self.config = config
         self.name = name

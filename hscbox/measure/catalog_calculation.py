@@ -47,8 +47,6 @@ class CatalogCalculationTask:
         Gets the columns.
     """
 
-    ConfigClass = CatalogCalculationConfig
-
     def __init__(self, config: CatalogCalculationConfig, name: str, schema: Schema) -> None:
         self.config = config
         self.name = name

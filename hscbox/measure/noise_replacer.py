@@ -18,7 +18,7 @@ from hscbox.image.statistics import ClippedMean, clipped_mean
 
 from .pixels import SourcePixels, gather_pixels
 
-__all__ = ["NoiseReplacerConfig", "describe_noise", "noise_level", "replace_by_noise", "restore"]
+__all__ = ["NoiseReplacerConfig", "describe_noise", "noise_level", "replace_by_noise"]
 
 _ENOUGH_PIXELS = 2_000_000
 _PURPOSE = 0x6E6F6973  # keeps this stream apart from the others of the same exposure
@@ -72,11 +72,6 @@ def replace_by_noise(
     flat = image.reshape(-1)
     flat[covered] = mean + config.noiseOffset + width * draws
     return SourcePixels(image, start, index, value, flat[index])
-
-
-def restore(pixels: SourcePixels, original: NDArray[np.float32]) -> None:
-    """Write the `original` values (height, width) back into the pixels that hold noise."""
-    pixels.work.reshape(-1)[pixels.where] = original.reshape(-1)[pixels.where]
 
 
 def describe_noise(metadata: Metadata, exposure_id: int, config: NoiseReplacerConfig) -> None:

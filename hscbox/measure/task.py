@@ -76,8 +76,6 @@ class SingleFrameMeasurementTask:
         Gets the columns of all plugins, in the order in which these run, and the aliases of the slots.
     """
 
-    ConfigClass = SingleFrameMeasurementConfig
-
     def __init__(self, config: SingleFrameMeasurementConfig, name: str, schema: Schema) -> None:
         self.config = config
         self.name = name

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..butler.butler import Butler
 from ..errors import MissingInputError
-from .levels import LIMITS, Level
+from .levels import LIMITS, Level, Limit
 from .measures import Measured
 from .quality import (
     astrometric_bias,
@@ -40,9 +40,9 @@ class CcdReport:
     ccd: int
     numbers: dict[str, Measured]
 
-    def passes(self, level: Level) -> bool:
-        """Return whether every limit of the level holds."""
-        return all(limit.holds(self.numbers[limit.name], level) for limit in LIMITS)
+    def missed(self, level: Level) -> list[Limit]:
+        """Return the limits of the level that do not hold."""
+        return [limit for limit in LIMITS if not limit.holds(self.numbers[limit.name], level)]
 
     def as_dict(self, level: Level) -> dict[str, object]:
         """Return the report for JSON: value, error, count, both bounds, distance and verdict of each number."""
@@ -60,7 +60,7 @@ class CcdReport:
             "visit": self.visit,
             "ccd": self.ccd,
             "level": level,
-            "passes": self.passes(level),
+            "passes": not self.missed(level),
             "numbers": rows,
         }
 
