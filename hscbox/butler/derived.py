@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
+from ..errors import DamagedInputError, UsageError
 from .data_id import DataId, suggestion
 from .formatters import read_file, read_fits_header
 from .templates import DATASETS, DatasetType
@@ -119,9 +119,9 @@ def read_part(kind: DatasetType, part: str, path: Path, data_id: DataId) -> Any:
     if part == "md":
         return _metadata(kind, path)
     if part == "len":
-        return int(str(read_fits_header(path, 1)["NAXIS2"]))
+        return _length(read_fits_header(path, 1), 2, path)
     if part == "bbox":
-        return _bbox(read_fits_header(path, 1 if kind.storage == "exposure" else 0))
+        return _bbox(read_fits_header(path, 1 if kind.storage == "exposure" else 0), path)
     if part == "schema":
         return read_file(kind.storage, path).schema
     exposure = read_file(kind.storage, path)
@@ -136,10 +136,17 @@ def _metadata(kind: DatasetType, path: Path) -> object:
     return Metadata({k: v for k, v in cards.items() if isinstance(v, bool | int | float | str)})
 
 
-def _bbox(header: dict[str, object]) -> object:
+def _bbox(header: dict[str, object], path: Path) -> object:
     from ..camera.boxes import Box
 
-    return Box(0, 0, int(str(header["NAXIS1"])), int(str(header["NAXIS2"])))
+    return Box(0, 0, _length(header, 1, path), _length(header, 2, path))
+
+
+def _length(header: dict[str, object], axis: int, path: Path) -> int:
+    value = header.get(f"NAXIS{axis}")
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise DamagedInputError(f"{path} has NAXIS{axis} = {value!r}, not a number", remedy="Fetch or make it again")
+    return value
 
 
 def _raw_part(part: str, path: Path, data_id: DataId) -> object:
@@ -152,7 +159,7 @@ def _raw_part(part: str, path: Path, data_id: DataId) -> object:
     if part == "md":
         return Metadata({k: v for k, v in header.items() if isinstance(v, bool | int | float | str)})
     if part == "bbox":
-        return _bbox(header)
+        return _bbox(header, path)
     if part == "filter":
         from ..camera.filters import canonical_name
 

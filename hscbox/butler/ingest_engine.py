@@ -238,11 +238,20 @@ class Engine(ABC):
             raise
         for item in batch:
             if all(item is not other for other, _ in refused):
-                item.delivery.finish()
+                self._finish(item)
         for item, reason in refused:
             self._refuse(item.infile, reason)
         for item in done:
             self._log_delivery(item)
+
+    def _finish(self, item: Item) -> None:
+        try:
+            item.delivery.finish()
+        except OSError as error:
+            # The frame is delivered and its row is kept: this is no failure of the ingest.
+            what = f"{error.filename or item.infile} could not be removed: {error.strerror or error}"
+            self.log.warning("%s is in the repository, but %s", item.infile, what)
+            self.report.warnings += 1
 
     def _counts(self) -> tuple[int, int, int]:
         return self.report.ingested, self.report.unchanged, self.report.adopted

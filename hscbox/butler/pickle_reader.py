@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import io
+import math
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -21,27 +22,70 @@ __all__ = ["dump_plain", "load_pickle", "loads_pickle"]
 
 # Larger pickles are not what a kernel or a list of versions looks like.
 _MAX_BYTES = 64 * 1024 * 1024
+# Numbers and texts; structures and objects are nothing that a product needs.
+_KINDS = "biufcSU"
 
 
-def _empty_array(subtype: object, shape: object, dtype: object) -> np.ndarray[Any, Any]:
+class _Type:
+    """Stand in for `numpy.dtype`, whose own state could turn numbers into pointers."""
+
+    def __init__(self, name: str, *rest: object) -> None:
+        del rest
+        dtype = np.dtype(str(name))
+        if dtype.kind not in _KINDS or not dtype.itemsize:
+            raise pickle.UnpicklingError(f"arrays of type {name!r} are not admitted")
+        self.dtype = dtype
+
+    def __setstate__(self, state: tuple[object, ...]) -> None:
+        if any(part is not None for part in state[2:5]):
+            raise pickle.UnpicklingError("arrays with fields are not admitted")
+        order = state[1]
+        if order == "<" or order == ">":
+            self.dtype = self.dtype.newbyteorder(order)
+
+
+class _Array(np.ndarray[Any, Any]):
+    """Array that takes its content from a pickle only if it has the size it claims."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        shape, kind, is_fortran, data = state[-4:]
+        content = data.encode("latin-1") if isinstance(data, str) else bytes(memoryview(data))
+        if math.prod(shape) * kind.dtype.itemsize != len(content):
+            raise pickle.UnpicklingError(f"an array of shape {shape} has {len(content)} bytes")
+        complete: Any = (1, tuple(shape), kind.dtype, bool(is_fortran), content)
+        super().__setstate__(complete)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.view(np.ndarray).__reduce_ex__(protocol)
+
+
+def _empty_array(subtype: object, shape: object, dtype: object) -> _Array:
     """Stand in for numpy's `_reconstruct`, which pickles call with (ndarray, (0,), b'b')."""
     del subtype, shape, dtype
-    return np.ndarray.__new__(np.ndarray, (0,), "b")
+    return _Array((0,), np.int8)
 
 
-def _plain_dtype(*arguments: object) -> np.dtype[Any]:
-    dtype = np.dtype(arguments[0])  # type: ignore[call-overload]
-    if dtype.hasobject:
-        raise pickle.UnpicklingError("arrays of objects are not admitted")
-    return dtype  # type: ignore[no-any-return]
+def _array_class(*arguments: object) -> object:
+    """Stand in for `numpy.ndarray`, which pickles name and never call: it would allocate what they like."""
+    raise UnsafeInputError(f"A pickle calls numpy.ndarray with {len(arguments)} arguments")
 
 
-def _plain_scalar(dtype: np.dtype[Any], data: bytes) -> object:
-    return np.frombuffer(data, dtype=dtype, count=1)[0]
+def _bytearray(data: bytes | str = b"", encoding: str = "latin-1") -> bytearray:
+    """Stand in for `bytearray`, to which a number would be a size."""
+    return bytearray(_encode(data, encoding) if isinstance(data, str) else memoryview(data))
 
 
-def _from_buffer(data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], order: str) -> object:
-    return np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if order == "F" else "C").copy()
+def _no_bytes() -> bytes:
+    """Stand in for `bytes`, which protocol 2 calls without arguments."""
+    return b""
+
+
+def _scalar(kind: _Type, data: bytes) -> object:
+    return np.frombuffer(data, dtype=kind.dtype, count=1)[0]
+
+
+def _from_buffer(data: bytes, kind: _Type, shape: tuple[int, ...], order: str) -> object:
+    return np.frombuffer(data, dtype=kind.dtype).reshape(shape, order="F" if order == "F" else "C").copy()
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -60,13 +104,15 @@ class _PackagesState(dict[str, Any]):
 
 
 _ADMITTED: dict[tuple[str, str], Callable[..., object]] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): _plain_dtype,
+    ("numpy", "ndarray"): _array_class,
+    ("numpy", "dtype"): _Type,
     ("_codecs", "encode"): _encode,
     ("builtins", "set"): set,
     ("builtins", "frozenset"): frozenset,
     ("builtins", "complex"): complex,
-    ("builtins", "bytearray"): bytearray,
+    ("builtins", "bytearray"): _bytearray,
+    ("__builtin__", "bytearray"): _bytearray,
+    ("__builtin__", "bytes"): _no_bytes,
     ("__builtin__", "set"): set,
     ("__builtin__", "frozenset"): frozenset,
     ("collections", "OrderedDict"): collections.OrderedDict,
@@ -74,7 +120,7 @@ _ADMITTED: dict[tuple[str, str], Callable[..., object]] = {
 }
 for _module in ("numpy.core", "numpy._core"):
     _ADMITTED[f"{_module}.multiarray", "_reconstruct"] = _empty_array
-    _ADMITTED[f"{_module}.multiarray", "scalar"] = _plain_scalar
+    _ADMITTED[f"{_module}.multiarray", "scalar"] = _scalar
     _ADMITTED[f"{_module}.numeric", "_frombuffer"] = _from_buffer
 
 
@@ -102,19 +148,18 @@ def loads_pickle(data: bytes, source: str) -> object:
         It is no pickle.
     """
     try:
-        value = _Reader(io.BytesIO(data), encoding="latin1").load()
+        return _settle(_Reader(io.BytesIO(data), encoding="latin1").load())
     except HscboxError as error:
         raise UnsafeInputError(f"{source}: {error.message}", remedy="Do not use this file") from error
     except Exception as error:  # a damaged pickle can raise nearly anything
         raise DamagedInputError(f"{source} is not a readable pickle ({type(error).__name__}: {error})") from error
-    return _settle(value)
 
 
 def _settle(value: object) -> object:
-    """Return the dictionary of versions if the pickle held the stack's own object."""
+    """Return the dictionary of versions if the pickle held the stack's own object, a plain array for ours."""
     if isinstance(value, _PackagesState):
         return dict(value.get("_packages", value))
-    return value
+    return value.view(np.ndarray) if isinstance(value, _Array) else value
 
 
 def load_pickle(path: Path | str) -> object:

@@ -220,8 +220,12 @@ class Registry:
             sql += " ORDER BY visit, ccd"
         if limit is not None:
             sql += f" LIMIT {int(limit)}"
-        with translated(self.path):
-            return self._open().execute(sql, values).fetchall()
+        try:
+            with translated(self.path):
+                return self._open().execute(sql, values).fetchall()
+        except OverflowError:
+            # SQLite has integers of 64 bits: no row holds a larger one.
+            return []
 
     def exposures(self, where: Mapping[str, object], *, limit: int | None = None) -> list[DataId]:
         """Return the matching rows of `raw` as data ids with all columns, ordered by visit and ccd."""
@@ -244,12 +248,14 @@ class Registry:
             above = f"SELECT * FROM ({sql} WHERE {key} > ? ORDER BY {key} LIMIT ?)"
             sql, arguments = f"{below} UNION {above}", (value, count, value, count)
         else:
-            sql, arguments = f"{sql} ORDER BY {key} LIMIT ?", (count * 4,)
+            sql, arguments = f"{sql} WHERE {key} IS NOT NULL ORDER BY {key} LIMIT ?", (count * 4,)
         try:
             with translated(self.path):
                 found = [row[0] for row in self._open().execute(sql, tuple(arguments))]
-        except HscboxError:
+        except (HscboxError, OverflowError):
             return []
         if isinstance(value, int | float):
+            # SQLite columns hold values of any type, whatever was declared.
+            found = [other for other in found if isinstance(other, int | float)]
             found = sorted(found, key=lambda other: (abs(other - value), other))[:count]
         return found

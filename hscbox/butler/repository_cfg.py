@@ -6,7 +6,9 @@ text after its colon.
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ _TAG = "!RepositoryCfg_v1"
 _NAME_TAG = "tag:yaml.org,2002:python/name:"
 _MAX_BYTES = 1024 * 1024
 _MAX_DEPTH = 50
+_MAX_PARENTS = 100
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,10 @@ _Writer.add_representer(_MapperName, lambda writer, mapper: writer.represent_sca
 
 
 class _Reader(yaml.SafeLoader):
-    pass
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        # Merged mappings can double with every line.
+        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+            raise DamagedInputError("mappings that are merged by '<<' are not admitted")
 
 
 def _construct_entry(loader: yaml.SafeLoader, node: yaml.Node) -> object:
@@ -117,7 +123,7 @@ def read_cfg(path: Path) -> RepositoryCfg:
     except UnicodeDecodeError as error:
         raise DamagedInputError(f"{path} is not a text file: {error}") from error
     try:
-        return _interpret(yaml.load(text, Loader=_Reader), 0)  # _Reader is a SafeLoader
+        return _interpret(yaml.load(text, Loader=_Reader), 0, itertools.count(1))  # _Reader is a SafeLoader
     except HscboxError as error:
         raise type(error)(f"{path}: {error.message}", remedy="Remove or mend this file") from error
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
@@ -125,7 +131,7 @@ def read_cfg(path: Path) -> RepositoryCfg:
         raise DamagedInputError(f"{path} is not valid YAML: {reason}", remedy="Remove or mend it") from error
 
 
-def _interpret(value: object, depth: int) -> RepositoryCfg:
+def _interpret(value: object, depth: int, counter: Iterator[int]) -> RepositoryCfg:
     if not isinstance(value, dict) or depth > _MAX_DEPTH:
         raise DamagedInputError("a repository entry is not a mapping")
     mapper, root = value.get("_mapper"), value.get("_root")
@@ -140,7 +146,10 @@ def _interpret(value: object, depth: int) -> RepositoryCfg:
         raise DamagedInputError("'calibRoot' must be a text")
     parents: list[str | RepositoryCfg] = []
     for parent in listed:
-        nested = parent if isinstance(parent, str) else _interpret(parent, depth + 1)
+        # Entries that repeat each other by YAML aliases would be more than any computer can walk through.
+        if next(counter) > _MAX_PARENTS:
+            raise DamagedInputError(f"there are more than {_MAX_PARENTS} parents")
+        nested = parent if isinstance(parent, str) else _interpret(parent, depth + 1, counter)
         if isinstance(nested, RepositoryCfg) and nested.root is None:
             raise DamagedInputError("a nested entry of '_parents' lacks '_root'")
         parents.append(nested)

@@ -9,11 +9,13 @@ import lsst.pex.config as pex_config
 import numpy as np
 import numpy.typing as npt
 
+from ..camera.distortion import PIXEL_SCALE
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import AstrometryError
+from ..image.sky_wcs import gnomonic
 from ..image.wcs import SkyWcs
 from ..task_metadata import timed, timed_as, timed_method
-from .fit_wcs import FitTanSipWcsConfig, WcsFit, fit_with_rejection, gnomonic
+from .fit_wcs import FitTanSipWcsConfig, WcsFit, fit_with_rejection
 from .matcher import Match, MatchOptimisticBConfig, match_optimistic
 from .ref_objects import ReferenceRegion
 
@@ -28,7 +30,6 @@ _FLOOR_ARCSEC = 0.005
 # divided by the signal to noise, on top of a floor.
 _REFERENCE_SEEING_ARCSEC = 0.47
 _REFERENCE_FLOOR_ARCSEC = 0.006
-_PIXEL_ARCSEC = 0.168
 
 
 class AstrometryConfig(pex_config.Config):  # type: ignore[misc]
@@ -147,10 +148,10 @@ def _tangent_planes(
     """Return source and reference positions on one undistorted plane (pixels) and its scale (arcsec/pixel)."""
     ra, dec = wcs.pixel_to_sky(sources["slot_Centroid_x"][usable], sources["slot_Centroid_y"][usable])
     planes = [
-        np.stack(gnomonic(a, d, region.ra, region.dec), axis=1) * 3600 / _PIXEL_ARCSEC
+        np.stack(gnomonic(a, d, region.ra, region.dec), axis=1) * (180 / np.pi * 3600 / PIXEL_SCALE)
         for a, d in ((ra, dec), region.sky)
     ]
-    return planes[0], planes[1], _PIXEL_ARCSEC
+    return planes[0], planes[1], PIXEL_SCALE
 
 
 class AstrometryTask:
@@ -243,7 +244,7 @@ def _position_error(sources: SourceCatalog, region: ReferenceRegion, match: Matc
         size = np.sqrt((sources["slot_Shape_xx"] + sources["slot_Shape_yy"])[match.source] / 2)
         noise = sources["slot_PsfFlux_fluxSigma"][match.source] / sources["slot_PsfFlux_flux"][match.source]
         reference = region.catalog[f"{region.flux_field}Sigma"] / region.catalog[region.flux_field]
-    source_error = np.nan_to_num(size * noise, nan=1.0, posinf=1.0) * _PIXEL_ARCSEC
+    source_error = np.nan_to_num(size * noise, nan=1.0, posinf=1.0) * PIXEL_SCALE
     reference_error = np.hypot(
         _REFERENCE_SEEING_ARCSEC * np.nan_to_num(reference[match.reference], nan=0.1, posinf=0.1),
         _REFERENCE_FLOOR_ARCSEC,

@@ -13,10 +13,12 @@ import lsst.pex.config as pex_config
 import numpy as np
 import numpy.typing as npt
 
+from ..catalog.htm import separation
 from ..errors import AstrometryError
+from ..image.sky_wcs import gnomonic
 from ..image.wcs import SkyWcs
 
-__all__ = ["FitTanSipWcsConfig", "WcsFit", "fit_tan_sip", "fit_with_rejection", "gnomonic"]
+__all__ = ["FitTanSipWcsConfig", "WcsFit", "fit_tan_sip", "fit_with_rejection"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -24,6 +26,7 @@ FloatArray = npt.NDArray[np.float64]
 # fix the terms of a whole CCD better than this; on a strip of one the camera decides.
 _PRIOR_ARCSEC = 0.02
 _PRIOR_GRID = 11
+_RAD_TO_ARCSEC = 180 / np.pi * 3600
 
 
 class FitTanSipWcsConfig(pex_config.Config):  # type: ignore[misc]
@@ -57,20 +60,6 @@ class WcsFit:
     distance: FloatArray
 
 
-def gnomonic(ra: FloatArray, dec: FloatArray, ra0: float, dec0: float) -> tuple[FloatArray, FloatArray]:
-    """Project the sky (degrees) onto the plane tangent at (ra0, dec0); Calabretta & Greisen (2002).
-
-    Returns xi (east) and eta (north) in degrees.
-    """
-    delta = np.deg2rad(ra - ra0)
-    sin_dec, cos_dec = np.sin(np.deg2rad(dec)), np.cos(np.deg2rad(dec))
-    sin0, cos0 = np.sin(np.deg2rad(dec0)), np.cos(np.deg2rad(dec0))
-    cosine = sin_dec * sin0 + cos_dec * cos0 * np.cos(delta)
-    xi = cos_dec * np.sin(delta) / cosine
-    eta = (sin_dec * cos0 - cos_dec * sin0 * np.cos(delta)) / cosine
-    return np.rad2deg(xi), np.rad2deg(eta)
-
-
 def fit_tan_sip(
     x: FloatArray,
     y: FloatArray,
@@ -102,7 +91,7 @@ def fit_tan_sip(
     """
     ra0, dec0 = _mean_position(ra, dec)
     # In arcsec, like the weights; the coefficients are brought back to degrees at the end.
-    xi, eta = (3600 * part for part in gnomonic(ra, dec, ra0, dec0))
+    xi, eta = (_RAD_TO_ARCSEC * part for part in gnomonic(ra, dec, ra0, dec0))
     powers = [(i, j) for i in range(order + 1) for j in range(order + 1 - i)]
     centre = np.array([np.mean(x), np.mean(y)])
     scale = max(float(np.ptp(x)), float(np.ptp(y)), 1.0) / 2
@@ -132,7 +121,7 @@ def _distortion_prior(
     """Return rows that draw the terms of degree two and more to those of `start`, for the least squares."""
     grid = np.linspace(-1, 1, _PRIOR_GRID)
     u, v = (part.ravel() for part in np.meshgrid(grid, grid))
-    plane = 3600 * np.stack(
+    plane = _RAD_TO_ARCSEC * np.stack(
         gnomonic(*start.pixel_to_sky(u * scale + centre[0], v * scale + centre[1]), ra0, dec0), axis=1
     )
     terms = np.linalg.lstsq(_design(u, v, powers), plane, rcond=None)[0]
@@ -213,14 +202,5 @@ def fit_with_rejection(
         dx, dy = (fit_x - x) * weight, (fit_y - y) * weight
         good = (np.abs(dx) <= config.rejSigma * np.std(dx[used])) & (np.abs(dy) <= config.rejSigma * np.std(dy[used]))
         used &= good
-    distance = _separation(*wcs.pixel_to_sky(x, y), ra, dec)
+    distance = 3600 * separation(*wcs.pixel_to_sky(x, y), ra, dec)
     return WcsFit(wcs, used, distance)
-
-
-def _separation(ra1: FloatArray, dec1: FloatArray, ra2: FloatArray, dec2: FloatArray) -> FloatArray:
-    """Return the separation on the sky in arcsec, by the haversine formula (exact for small angles)."""
-    half_dec = np.sin(np.deg2rad(dec2 - dec1) / 2)
-    half_ra = np.sin(np.deg2rad(ra2 - ra1) / 2)
-    square = half_dec**2 + np.cos(np.deg2rad(dec1)) * np.cos(np.deg2rad(dec2)) * half_ra**2
-    result: FloatArray = np.rad2deg(2 * np.arcsin(np.sqrt(square))) * 3600
-    return result

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ..camera.colorterms import ColorTerm
 from ..errors import PhotometryError
+from ..image.statistics import SIGMA_PER_IQR
 
 __all__ = ["PhotoCalConfig", "ReferenceMagnitudes", "ZeroPoint", "reference_magnitudes", "select_matches", "zero_point"]
 
@@ -23,7 +24,6 @@ BoolArray = npt.NDArray[np.bool_]
 
 _AB_ZERO_JY = 3631.0
 _MAG_PER_RELATIVE = 2.5 / np.log(10)
-_IQR_TO_SIGMA = 0.741301109252802
 
 
 class PhotoCalConfig(pex_config.Config):  # type: ignore[misc]
@@ -213,7 +213,7 @@ def _clip(difference: FloatArray, config: PhotoCalConfig) -> BoolArray:
         good = difference[kept]
         centre = float(np.median(good) if config.useMedian else np.mean(good))
         lower, upper = np.quantile(good, [0.25, 0.75])
-        sigma = _IQR_TO_SIGMA * float(upper - lower)
+        sigma = SIGMA_PER_IQR * float(upper - lower)
         again = np.abs(difference - centre) <= config.nSigma * min(sigma, config.sigmaMax)
         if not again.any() or np.array_equal(again, kept):
             break

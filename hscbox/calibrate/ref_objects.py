@@ -14,9 +14,9 @@ from ..catalog.htm import trixels_in_circle
 from ..catalog.reference import ShardReader, add_filter_aliases, flux_field, load_region
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import MissingInputError
+from ..image.sky_wcs import gnomonic
 from ..image.wcs import SkyWcs
 from ..task_metadata import timed_as
-from .fit_wcs import gnomonic
 
 __all__ = ["LoadReferenceObjectsConfig", "RefObjLoader", "ReferenceRegion"]
 
@@ -105,7 +105,7 @@ class RefObjLoader:
         corner_y = np.array([-margin, -margin, height - 1 + margin, height - 1 + margin], dtype=float)
         ra0, dec0 = (float(v) for v in wcs.pixel_to_sky((width - 1) / 2, (height - 1) / 2))
         xi, eta = gnomonic(*wcs.pixel_to_sky(corner_x, corner_y), ra0, dec0)
-        radius = float(np.rad2deg(np.arctan(np.deg2rad(np.hypot(xi, eta)).max())))
+        radius = float(np.rad2deg(np.arctan(np.hypot(xi, eta).max())))
         self.log.info(
             "Loading reference objects using center Fk5Coord(%.7f, %.7f, 2000.00) and radius %s deg", ra0, dec0, radius
         )

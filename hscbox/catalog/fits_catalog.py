@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import DamagedInputError
 from ..image.archive import ArchiveReader
 from ..image.fits_cards import card, metadata_cards
-from ..image.fits_read import ReadUnit, read_units
+from ..image.fits_read import ReadUnit, naming, read_units
 from ..image.fits_write import FitsUnit, primary_unit, write_units
 from ..image.metadata import Metadata
 from .footprint_archive import encode_footprints, read_footprints
@@ -85,8 +85,12 @@ def read_catalog(path: Path | str, *, footprints: bool = True) -> SourceCatalog:
     DamagedInputError
         The file is truncated, contradicts itself or holds no table.
     """
-    source = str(path)
     units = read_units(path)
+    with naming(path):
+        return _interpret(units, str(path), footprints)
+
+
+def _interpret(units: list[ReadUnit], source: str, footprints: bool) -> SourceCatalog:
     if len(units) < 2 or str(units[1].header.get("XTENSION")).strip() != "BINTABLE":
         raise DamagedInputError(f"{source} has no table in its HDU 1", remedy="Check that it is a catalogue")
     table = decode_table(units[1], source)

@@ -2,7 +2,7 @@
 
 The form is that of the LSST stack of 2017 (meas_algorithms commit b99accf8, loadIndexedReferenceObjects.py):
 fluxes in Jy without a unit in the file, errors named ``_fluxSigma``. Shards of later versions (nJy,
-``_fluxErr``) are turned into that form when loaded.
+``_fluxErr``, ``coord_raErr``) are turned into that form when loaded.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ ShardReader = Callable[[int], SourceCatalog | None]
 
 _NJY = 1e-9
 _UNITS = {"Jy": 1.0, "nJy": _NJY}
+_POSITION_ERRORS = {"coord_raErr": "coord_ra_err", "coord_decErr": "coord_dec_err"}
 _CENTROID = (
     Field("centroid_x", "D", "column of the object by the WCS it was loaded for", "pixel"),
     Field("centroid_y", "D", "row of the object by the WCS it was loaded for", "pixel"),
@@ -133,7 +134,9 @@ def _joined(parts: list[SourceCatalog]) -> SourceCatalog:
 
 
 def to_2017_form(shard: SourceCatalog) -> SourceCatalog:
-    """Return a shard with fluxes in Jy, errors named ``_fluxSigma``, and the minimal fields first.
+    """Return a shard with fluxes in Jy, errors named as in 2017, and the minimal fields first.
+
+    Errors of fluxes are named ``_fluxSigma``, those of positions ``coord_ra_err`` and ``coord_dec_err`` [rad].
 
     The unit is that of the file if stated, else Jy, or nJy from REFCAT_FORMAT_VERSION 1 on.
 
@@ -152,7 +155,7 @@ def to_2017_form(shard: SourceCatalog) -> SourceCatalog:
     schema = make_minimal_schema()
     columns: dict[str, np.ndarray] = {}
     for field in shard.schema:
-        name = field.name.replace("_fluxErr", "_fluxSigma")
+        name = _name_of_2017(field.name)
         column = shard.column(field.name)
         if name.endswith(("_flux", "_fluxSigma")):
             unit = field.unit or default
@@ -163,17 +166,23 @@ def to_2017_form(shard: SourceCatalog) -> SourceCatalog:
                 )
             column = column.astype(np.float64) * _UNITS[unit]
             field = Field(name, "D", field.doc, "Jy")
+        if field.name in _POSITION_ERRORS:
+            field = replace(field, unit="rad")
         if name not in schema.names():
             schema.add(replace(field, name=name))
         columns[name] = column
     for name, target in shard.schema.aliases.items():
-        schema.set_alias(name.replace("_fluxErr", "_fluxSigma"), target.replace("_fluxErr", "_fluxSigma"))
+        schema.set_alias(_name_of_2017(name), _name_of_2017(target))
     result = SourceCatalog(schema, len(shard))
     for name, column in columns.items():
         result.adopt(name, column)
     metadata = {key: value for key, value in shard.metadata.items() if key != "REFCAT_FORMAT_VERSION"}
     result.metadata = Metadata(metadata)
     return result
+
+
+def _name_of_2017(name: str) -> str:
+    return _POSITION_ERRORS.get(name, name.replace("_fluxErr", "_fluxSigma"))
 
 
 def depth_from_config(text: str, source: str) -> int:

@@ -14,6 +14,7 @@ from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.errors import ApCorrError
 from hscbox.image.bounded_field import ApCorrMap, ChebyshevField
 from hscbox.image.exposure import Exposure
+from hscbox.image.statistics import SIGMA_PER_IQR
 from hscbox.task_metadata import timed_method
 
 __all__ = ["ApCorrFieldConfig", "MeasureApCorrConfig", "MeasureApCorrTask", "fit_correction"]
@@ -28,7 +29,6 @@ _ERROR_FLOOR = 0.003
 # The PSF model follows the PSF over the CCD, so that what remains of a correction varies by less than this. Without the
 # limit, neighbours in the apertures of a few stars would tilt the field by percents.
 _VARIATION = 0.005
-_SIGMA_PER_IQR = 0.741301109252802
 
 
 class ApCorrFieldConfig(pex_config.Config):  # type: ignore[misc]
@@ -164,7 +164,7 @@ def fit_correction(
     for _ in range(config.numIter):
         pull = (ratio - centre) * weight
         # A contaminated bright star would hide itself in the rms of all pulls; the quartiles do not know it.
-        sigma = max(1.0, _SIGMA_PER_IQR * float(np.subtract(*np.quantile(pull[kept], [0.75, 0.25]))))
+        sigma = max(1.0, SIGMA_PER_IQR * float(np.subtract(*np.quantile(pull[kept], [0.75, 0.25]))))
         again = np.abs(pull) <= config.numSigmaClip * sigma
         if again.sum() < _FEWEST_STARS:
             break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..butler.ingest_report import IngestReport, VisitCompleteness
 
-__all__ = ["completeness_rows", "config_options", "print_report", "progress_bar", "write_report"]
+__all__ = ["completeness_rows", "config_options", "print_report", "printable", "progress_bar", "write_report"]
 
 _MAX_ROWS = 50
+# Octal with a leading zero, else decimal; nine digits are more than any mode has.
+_MODE = re.compile(r"0o?[0-7]{1,9}|[1-9][0-9]{0,8}|0")
 
 
 def config_options(overrides: Iterable[str]) -> dict[str, Any]:
@@ -36,7 +39,7 @@ def config_options(overrides: Iterable[str]) -> dict[str, Any]:
             # Repeated ingest is harmless here, and one bad file never stops the others: nothing to set for these two.
             if name == "clobber":
                 options["clobber"] = booleans[text]
-        elif name == "register.permissions" and text.removeprefix("0o").isdigit():
+        elif name == "register.permissions" and _MODE.fullmatch(text):
             options["permissions"] = int(text, 8) if text.startswith("0") else int(text)
         else:
             allowed = "clobber, register.ignore, allowError (True or False) and register.permissions (e.g. 0o664)"
@@ -90,7 +93,12 @@ def _plain(text: str) -> Any:
     from rich.text import Text
 
     # Headers are written by strangers: no markup, no control characters.
-    return Text("".join(c if c.isprintable() else "?" for c in text))
+    return Text(printable(text))
+
+
+def printable(text: str) -> str:
+    """Return a text with question marks for the control characters, which a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def completeness_table(visits: list[VisitCompleteness]) -> Any:

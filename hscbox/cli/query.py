@@ -95,13 +95,15 @@ def _print(rows: list[dict[str, Any]], output_format: OutputFormat) -> None:
     import json
     import sys
 
+    from .ingest_output import printable
+
     names = list(dict.fromkeys(name for row in rows for name in row))
     if output_format is OutputFormat.JSON:
         typer.echo(json.dumps(rows, indent=1))
     elif output_format is OutputFormat.CSV:
         writer = csv.DictWriter(sys.stdout, names, restval="", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({k: printable(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows)
     else:
         _print_table(names, rows)
 
@@ -111,6 +113,8 @@ def _print_table(names: list[str], rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from .ingest_output import printable
+
     console = Console()
     # Into a pipe every column is wanted whole; on a terminal the long tail of columns would only be squeezed.
     if console.is_terminal:
@@ -119,5 +123,5 @@ def _print_table(names: list[str], rows: list[dict[str, Any]]) -> None:
         console = Console(width=max(80, 24 * len(names)))
     table = Table(*names)
     for row in rows:
-        table.add_row(*(Text(str(row.get(name, ""))) for name in names))
+        table.add_row(*(Text(printable(str(row.get(name, "")))) for name in names))
     console.print(table)

@@ -28,7 +28,7 @@ def card(keyword: str, value: CardValue, comment: str = "") -> str:
     Raises
     ------
     ValueError
-        The value is not finite: FITS has no such number.
+        The value is not finite (FITS has no such number), or the keyword leaves no room for it.
     """
     if isinstance(value, list):
         return "".join(card(keyword, item, comment) for item in value)
@@ -81,6 +81,8 @@ def _string_cards(start: str, value: str, comment: str) -> str:
         if len(quoted) <= room:
             cards.append(f"{start}'{quoted}'".ljust(CARD_SIZE))
             return "".join(cards)
+        if room < 2:
+            raise ValueError(f"no room for a value after {start!r}")
         size = room - 1
         # A doubled quote must not be cut into two.
         size -= (size - len(quoted[:size].rstrip("'"))) % 2

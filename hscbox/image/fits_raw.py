@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..camera.detector import Detector
 from ..camera.header_reader import read_primary_header
 from ..errors import DamagedInputError
 from ..fits import open_checked
+from .fits_cards import CARD_SIZE
 from .fits_read import read_content
 from .fits_write import BLOCK
 
@@ -24,6 +26,8 @@ _FIRST_ROW = 50
 _EXTRA_ROWS = 65
 _OVERSCAN_ROWS = 16
 _STRIP = 128
+_END_CARD = b"END".ljust(CARD_SIZE)
+_NO_AXES = re.compile(rb"NAXIS   = +0[ /]")
 
 
 @dataclass(frozen=True)
@@ -118,17 +122,26 @@ def _stored_pixels(path: Path, rows: int) -> NDArray[Any]:
     """Return the pixels as the file has them: big-endian int16, or uint16 if they had to be decompressed."""
     with path.open("rb") as stream:
         start = stream.read(BLOCK)
-    if start[:2] != b"\x1f\x8b" and b"NAXIS   =                    0 " in start:
+    if start[:2] != b"\x1f\x8b" and _NO_AXES.search(start):
         return _decompressed(path, rows)
     size = 2 * rows * _WIDTH
     content = read_content(path)
-    # The header reader made sure that the file has one HDU of this size.
-    offset = len(content) - (size + -size % BLOCK)
-    if offset < BLOCK or offset % BLOCK:
+    # Extensions may follow the image, therefore its place is counted from the header.
+    offset = _header_length(path, content)
+    if len(content) < offset + size + -size % BLOCK:
         raise DamagedInputError(
-            f"{path} has {len(content)} bytes; its image alone needs {size}", remedy="Fetch it again"
+            f"{path} has {len(content)} bytes; its header needs {offset} and its image {size}",
+            remedy="Fetch it again",
         )
     return np.frombuffer(content, dtype=">i2", count=rows * _WIDTH, offset=offset).reshape(rows, _WIDTH)
+
+
+def _header_length(path: Path, content: bytes) -> int:
+    for start in range(0, len(content), CARD_SIZE):
+        if content.startswith(_END_CARD, start):
+            end = start + CARD_SIZE
+            return end + -end % BLOCK
+    raise DamagedInputError(f"{path} has a header without end", remedy="Fetch it again")
 
 
 def _decompressed(path: Path, rows: int) -> NDArray[Any]:

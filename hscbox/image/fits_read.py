@@ -158,7 +158,7 @@ def naming(path: Path | str) -> Iterator[None]:
         if str(path) in error.message:
             raise
         raise DamagedInputError(f"{path}: {error.message}", remedy=error.remedy, **error.numbers) from error
-    except (ArithmeticError, LookupError, TypeError, ValueError, fits.VerifyError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, fits.VerifyError) as error:
         raise DamagedInputError(
             f"{path} cannot be understood: {error}", remedy="Fetch or make the file again"
         ) from error

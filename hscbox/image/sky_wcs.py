@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DamagedInputError
 
-__all__ = ["SkyWcs"]
+__all__ = ["SkyWcs", "gnomonic"]
 
 FloatArray = NDArray[np.float64]
 
@@ -86,7 +86,7 @@ class SkyWcs:
         The distortion is inverted by Newton's method to 1e-10 px. NaN for positions 90 degrees or more from the
         reference position and where no solution is found, which happens far outside the CCD.
         """
-        xi, eta = _project(np.asarray(ra, dtype=np.float64), np.asarray(dec, dtype=np.float64), *self.crval)
+        xi, eta = gnomonic(np.asarray(ra, dtype=np.float64), np.asarray(dec, dtype=np.float64), *self.crval)
         return self.plane_to_pixel(np.rad2deg(xi), np.rad2deg(eta))
 
     def pixel_to_plane(self, x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -115,7 +115,7 @@ class SkyWcs:
         ra, dec = self.pixel_to_sky(x, y)
         step = 0.5
         ras, decs = self.pixel_to_sky(np.array([x + step, x - step, x, x]), np.array([y, y, y + step, y - step]))
-        xi, eta = _project(ras, decs, float(ra), float(dec))
+        xi, eta = gnomonic(ras, decs, float(ra), float(dec))
         xi, eta = np.rad2deg(xi), np.rad2deg(eta)
         return np.array([[xi[0] - xi[1], xi[2] - xi[3]], [eta[0] - eta[1], eta[2] - eta[3]]]) / (2 * step)
 
@@ -240,8 +240,11 @@ def _same(first: FloatArray | None, second: FloatArray | None) -> bool:
     return np.array_equal(first, second)
 
 
-def _project(ra: FloatArray, dec: FloatArray, ra0: float, dec0: float) -> tuple[FloatArray, FloatArray]:
-    """Gnomonic projection [rad]; NaN at 90 degrees from the centre and beyond."""
+def gnomonic(ra: FloatArray, dec: FloatArray, ra0: float, dec0: float) -> tuple[FloatArray, FloatArray]:
+    """Project the sky (degrees) onto the plane tangent at (ra0, dec0): xi east and eta north [rad].
+
+    NaN at 90 degrees from the centre and beyond.
+    """
     delta, dec_rad, dec0_rad = np.deg2rad(ra - ra0), np.deg2rad(dec), np.deg2rad(dec0)
     sin_d, cos_d, sin_0, cos_0 = np.sin(dec_rad), np.cos(dec_rad), np.sin(dec0_rad), np.cos(dec0_rad)
     cosine = sin_d * sin_0 + cos_d * cos_0 * np.cos(delta)

@@ -23,13 +23,29 @@ class FringeConfig(pex.Config):  # type: ignore[misc]
         default=["y", "N921", "N926", "N973", "N1010"],
         doc="Canonical names of the filters that show fringes.",
     )
-    num = pex.Field(dtype=int, default=30000, doc="Number of random positions; more give a more exact scale.")
-    small = pex.Field(dtype=int, default=3, doc="Half size of the box of the fringe level, pixels.")
-    large = pex.Field(dtype=int, default=30, doc="Half size of the box of the background level, pixels.")
+    num = pex.RangeField(
+        dtype=int, default=30000, min=1, doc="Number of random positions; more give a more exact scale."
+    )
+    small = pex.RangeField(dtype=int, default=3, min=1, doc="Half size of the box of the fringe level, pixels.")
+    large = pex.RangeField(dtype=int, default=30, min=1, doc="Half size of the box of the background level, pixels.")
     iterations = pex.Field(dtype=int, default=20, doc="Largest number of fits with rejection of outliers.")
     clip = pex.Field(dtype=float, default=3.0, doc="Rejection threshold of the fit, standard deviations.")
     pedestal = pex.Field(dtype=bool, default=False, doc="Fit a constant together with the scale?")
     stats = pex.ConfigField(dtype=FringeStatisticsConfig, doc="Statistics of the boxes.")
+
+    def validate(self) -> None:
+        """Refuse boxes of which the small one is not the smaller.
+
+        Raises
+        ------
+        lsst.pex.config.FieldValidationError
+            `small` is not below `large`, or a field is out of its range.
+        """
+        super().validate()
+        if self.small >= self.large:
+            raise pex.FieldValidationError(
+                type(self).small, self, f"small = {self.small} must be below large = {self.large}"
+            )
 
 
 class CrosstalkConfig(pex.Config):  # type: ignore[misc]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,10 @@ _CONSUMED = re.compile(
     # windows of the untrimmed array, and a gain that is not used
     r"DATASEC|BIASSEC|TRIMSEC|GAIN"
 )
+
+# What a HIERARCH card can hold next to any number, and what other programs read back.
+_KEYWORD = re.compile(r"(?!HIERARCH$|CONTINUE$|.*[.]{3}$)[!-<>-~](?:[ -<>-~]{0,38}[!-<>-~])?")
+_LARGEST_INTEGER = 2**63
 
 _STEPS = {
     "BIAS": "bias subtracted",
@@ -47,13 +52,31 @@ def raw_cards(header: Mapping[str, object]) -> Metadata:
     """Return the cards of a raw header that stay valid for the product, in their order.
 
     Cards without a value and those that the reduction replaces (file structure, visit information, world coordinates,
-    windows of the raw array) are left out.
+    windows of the raw array) are left out; so is what no header can hold: keywords of more than 40 characters or
+    with others than those of printable ASCII, and integers of more than 64 bits. Control characters and the like
+    in texts become question marks.
     """
     result = Metadata()
     for key, value in header.items():
-        if key.strip() and not _CONSUMED.fullmatch(key) and isinstance(value, bool | int | float | str | list):
-            result[key] = value
+        if not _KEYWORD.fullmatch(key) or _CONSUMED.fullmatch(key.upper()):
+            continue
+        if isinstance(value, list):
+            result[key] = [_plain(item) for item in value if _is_storable(item)]
+        elif _is_storable(value):
+            result[key] = _plain(value)
     return result
+
+
+def _is_storable(value: object) -> bool:
+    if isinstance(value, int):
+        return -_LARGEST_INTEGER <= value < _LARGEST_INTEGER
+    return isinstance(value, float | str)
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in value)
 
 
 def record_step(metadata: Metadata, step: str, applied: bool) -> None:

@@ -20,6 +20,7 @@ from ..butler.butler import Butler
 from ..calibrate.task import CalibrateConfig, CalibrateResult, CalibrateTask
 from ..camera.camera import load_camera
 from ..camera.detector import Detector
+from ..camera.distortion import PIXEL_SCALE
 from ..camera.filters import canonical_name
 from ..camera.visit_info import visit_info_from_header
 from ..catalog.matches import write_denormalized
@@ -38,7 +39,6 @@ __all__ = ["CcdSummary", "ProcessCcdConfig", "ProcessCcdTask"]
 
 DataId = Mapping[str, int | str | float]
 _CCDS_PER_VISIT = 200
-_PIXEL_ARCSEC = 0.168
 # Full width at half maximum of a Gaussian in units of its sigma.
 _FWHM = 2.3548
 
@@ -297,7 +297,7 @@ def _summary(isr: IsrResult, characterized: CharacterizeResult, calibrated: Cali
     common: dict[str, Any] = {
         "sky": float(metadata["SKYLEVEL"]),  # type: ignore[arg-type]
         "sky_sigma": float(metadata["SKYSIGMA"]),  # type: ignore[arg-type]
-        "seeing_arcsec": characterized.numbers.psf_sigma[-1] * _FWHM * _PIXEL_ARCSEC,
+        "seeing_arcsec": characterized.numbers.psf_sigma[-1] * _FWHM * PIXEL_SCALE,
         "psf_stars": characterized.numbers.n_psf_stars[-1],
         "cosmic_rays": characterized.numbers.n_cosmic_rays[-1],
         "bright_sources": len(characterized.catalog),

@@ -9,6 +9,8 @@ import numpy.typing as npt
 from scipy.ndimage import binary_dilation
 from scipy.spatial import cKDTree
 
+from ..image.statistics import SIGMA_PER_IQR
+
 __all__ = [
     "Measured",
     "fraction",
@@ -23,7 +25,6 @@ __all__ = [
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-_IQR_TO_SIGMA = 0.741301109252802
 # Standard error of a median and of an interquartile-range sigma of Gaussian data, in units of sigma / sqrt(n).
 _MEDIAN_ERROR = 1.2533
 _IQR_ERROR = 1.166
@@ -58,7 +59,7 @@ def robust_scatter(values: FloatArray) -> Measured:
     if len(values) < 2:
         return Measured(float("nan"), float("nan"), len(values))
     lower, upper = np.quantile(values, [0.25, 0.75])
-    sigma = _IQR_TO_SIGMA * float(upper - lower)
+    sigma = SIGMA_PER_IQR * float(upper - lower)
     return Measured(sigma, _IQR_ERROR * sigma / np.sqrt(len(values)), len(values))
 
 

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from ..camera.distortion import PIXEL_SCALE
 from ..errors import DamagedInputError, MissingInputError
 from ..fits import open_checked
 
@@ -32,7 +33,6 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 _SATURATED = 1
-_PIXEL_ARCSEC = 0.168
 _DIRECTORY = re.compile(r"(\d{7})-(\d{3})")
 # Scaling of the sky polynomial: centre and half size of a whole CCD.
 _CENTRE, _HALF = (1023.5, 2087.5), (1024.0, 2088.0)
@@ -117,7 +117,7 @@ def read_truth(directory: Path) -> Truth:
         magnitude=sources["magnitude"],
         flux=sources["flux_adu"],
         is_star=sources["is_star"].astype(bool),
-        half_light_radius_px=np.where(sources["is_star"], 0.0, sources["radius"] / _PIXEL_ARCSEC),
+        half_light_radius_px=np.where(sources["is_star"], 0.0, sources["radius"] / PIXEL_SCALE),
         brighter_distance_px=sources["brighter_distance"],
         objects=objects,
         sky=_sky(record["sky_polynomial"], objects.shape),

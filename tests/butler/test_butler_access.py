@@ -5,13 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from hscbox.butler.butler import Butler
 from hscbox.butler.delivery import Mode
+from hscbox.butler.derived import read_part
 from hscbox.butler.ingest import ingest_images
 from hscbox.butler.ingest_calibs import ingest_calibs
 from hscbox.butler.ingest_engine import IngestOptions
-from hscbox.errors import CalibNotFoundError, MissingInputError, OutputError, UnknownDataIdError, UsageError
+from hscbox.butler.templates import DATASETS
+from hscbox.errors import (
+    CalibNotFoundError,
+    DamagedInputError,
+    MissingInputError,
+    OutputError,
+    UnknownDataIdError,
+    UsageError,
+)
 
 ID = {"visit": 40984, "ccd": 55}
 STEM = "0040984-055"
@@ -230,3 +240,10 @@ def test_raw_frames_are_read_even_when_compressed_under_a_plain_name(repository:
     ingest_images(repository, [str(packed)])
     header = Butler(repository).get("raw_md", visit=40984, ccd=57)
     assert header["DET-ID"] == 57
+
+
+def test_parts_of_a_file_without_axes_are_refused(tmp_path: Path):
+    path = tmp_path / "bias.fits"
+    fits.PrimaryHDU().writeto(path)
+    with pytest.raises(DamagedInputError, match="NAXIS1 = None"):
+        read_part(DATASETS["bias"], "bbox", path, {})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import logging
@@ -218,6 +219,23 @@ def test_move_over_file_systems(repository: Path, make_raw, monkeypatch):
     monkeypatch.setattr("hscbox.butler.delivery.Delivery._can_link", lambda self: False)
     assert ingest_images(repository, [str(raw)], IngestOptions(mode=Mode.MOVE)).ingested == 1
     assert (repository / GUIDE_PATH).read_bytes() == content and not raw.exists()
+
+
+def test_move_from_a_source_that_cannot_be_removed(repository: Path, make_raw, monkeypatch, caplog):
+    files = [str(make_raw()), str(make_raw("raw/HSCA04098411.fits", DET_ID=56))]
+    unlink = Path.unlink
+
+    def read_only(self: Path, missing_ok: bool = False) -> None:
+        if self.parent.name == "raw" and "98410" in self.name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        unlink(self, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    report = ingest_images(repository, files, IngestOptions(mode=Mode.MOVE))
+    assert (report.ingested, report.warnings, report.exit_status) == (2, 1, ExitStatus.OK)
+    assert len(rows(repository)) == 2 and (repository / GUIDE_PATH).is_file()
+    assert f"{files[0]} could not be removed: Permission denied" in caplog.text
+    assert Path(files[0]).exists() and not Path(files[1]).exists()
 
 
 def test_skip_registers_only(repository: Path, make_raw):

@@ -91,3 +91,53 @@ def test_what_is_written_is_deterministic_and_can_be_read_back():
     assert dump_plain({"a": 1.5}) == dump_plain({"a": 1.5})
     with pytest.raises(UnsafeInputError):
         dump_plain(Path("x"))
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_all_plain_types_survive(protocol: int):
+    for array in (
+        np.arange(6, dtype=">i4").reshape(2, 3),
+        np.array([1 + 2j]),
+        np.array(["a", "bcd"]),
+        np.array([b"xy"]),
+        np.array([True, False]),
+        np.zeros((0, 3)),
+        np.array(2.5),
+        np.arange(9)[::2],
+    ):
+        read = loads_pickle(pickle.dumps({"a": array, "b": bytearray(b"xy\xff")}, protocol=protocol), "x")
+        assert read["b"] == b"xy\xff"
+        np.testing.assert_array_equal(read["a"], array)
+        assert read["a"].dtype.newbyteorder("=") == array.dtype.newbyteorder("=")
+        assert loads_pickle(dump_plain(read), "x").keys() == read.keys()
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        _Call(np.ndarray, (1 << 50,)),
+        _Call(np.ndarray, (4,)),
+        _Call(bytearray, 1 << 50),
+        _Call(bytearray, 4),
+        np.zeros(2, "V8"),
+        np.zeros(2, [("a", "f8")]),
+        np.zeros(2, "M8[s]"),
+    ],
+)
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_nothing_allocates_what_a_pickle_says(hostile: object, protocol: int):
+    with pytest.raises((DamagedInputError, UnsafeInputError)):
+        loads_pickle(pickle.dumps(hostile, protocol=protocol), "x")
+
+
+def test_an_array_that_claims_another_size_is_refused():
+    data = pickle.dumps(np.arange(3), protocol=2)
+    assert data.count(b"K\x03\x85") == 1
+    with pytest.raises(DamagedInputError, match="24 bytes"):
+        loads_pickle(data.replace(b"K\x03\x85", b"K\x04\x85"), "x")
+
+
+def test_a_versions_object_with_odd_content():
+    data = b"\x80\x02clsst.base.packages\nPackages\n)\x81}X\x09\x00\x00\x00_packagesK\x05sb."
+    with pytest.raises(DamagedInputError, match="x is not"):
+        loads_pickle(data, "x")

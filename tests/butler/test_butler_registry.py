@@ -53,6 +53,21 @@ def test_nearest_values(large: Path):
     assert Registry(large).nearest("raw", "filter", "HSC-Q") == ["HSC-R"]
 
 
+def test_nearest_passes_over_nulls_and_texts(tmp_path: Path):
+    path = tmp_path / "registry.sqlite3"
+    connection = sqlite3.connect(path)
+    connection.execute(CREATE_RAW)
+    connection.executemany(
+        "INSERT INTO raw (visit, ccd, filter) VALUES (?, ?, ?)",
+        [(None, 1, None), ("odd", 2, "HSC-G"), (40984, 3, "HSC-R")],
+    )
+    connection.commit()
+    connection.close()
+    assert Registry(path).nearest("raw", "visit", 40000) == [40984]
+    assert Registry(path).nearest("raw", "visit", 10**30) == Registry(path).exposures({"visit": 10**30}) == []
+    assert Registry(path).nearest("raw", "filter", "HSC-Q") == ["HSC-G", "HSC-R"]
+
+
 def test_unknown_columns_name_the_choices(large: Path):
     with pytest.raises(UsageError, match=r"Unknown key 'vist'.*Did you mean 'visit'"):
         Registry(large).query("raw", ("ccd",), {"vist": 1})

@@ -91,6 +91,18 @@ def test_damaged_yaml(text: str, tmp_path: Path):
         open_repository(tmp_path)
 
 
+def test_parents_that_multiply_by_aliases_are_refused(tmp_path: Path):
+    lines = ["x0: &x0 !RepositoryCfg_v1 {_root: a, _parents: []}"]
+    for n in range(1, 40):
+        lines.append(f"x{n}: &x{n} !RepositoryCfg_v1 {{_root: a, _parents: [*x{n - 1}, *x{n - 1}]}}")
+    (tmp_path / "repositoryCfg.yaml").write_text("\n".join([*lines, "_parents: [*x39]"]))
+    with pytest.raises(DamagedInputError, match="more than 100 parents"):
+        open_repository(tmp_path)
+    (tmp_path / "repositoryCfg.yaml").write_text("a: &a {b: 1}\n<<: [*a, *a]\n")
+    with pytest.raises(DamagedInputError, match="merged"):
+        open_repository(tmp_path)
+
+
 def test_parent_link_counts_from_its_own_directory(repository: Path, tmp_path: Path, monkeypatch):
     child = tmp_path / "deep" / "child"
     child.mkdir(parents=True)

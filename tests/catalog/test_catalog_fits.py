@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from pathlib import Path
@@ -290,4 +291,36 @@ def test_footprint_that_the_archive_does_not_have(catalog: SourceCatalog, tmp_pa
     path.write_bytes(content)
     _damage(path, b"", b"")
     with pytest.raises(DamagedInputError, match="footprint 77"):
+        read_catalog(path)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyError, AttributeError, OverflowError])
+def test_whatever_goes_wrong_inside_names_the_file(
+    catalog: SourceCatalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fail(*rest: object) -> None:
+        raise error("odd")
+
+    write_catalog(tmp_path / "src.fits", catalog)
+    monkeypatch.setattr("hscbox.catalog.fits_catalog.decode_table", fail)
+    with pytest.raises(DamagedInputError, match=r"src\.fits"):
+        read_catalog(tmp_path / "src.fits")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"TFORM4  = '1D", b"TFORM4  = '1A"),
+        (b"TTYPE5  = 'parent  '", b"TTYPE5  = '        '"),
+        (b"TTYPE2  = 'id      '", b"TTYPE2  =          7"),
+        (b"TFLAG1  = ", b"TFLAG0  = "),
+    ],
+)
+def test_hostile_tables_never_raise_anything_else(
+    catalog: SourceCatalog, tmp_path: Path, old: bytes, new: bytes
+) -> None:
+    path = tmp_path / "src.fits"
+    write_catalog(path, catalog)
+    _damage(path, old, new)
+    with contextlib.suppress(DamagedInputError):
         read_catalog(path)

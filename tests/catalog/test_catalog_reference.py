@@ -165,6 +165,18 @@ def test_both_unit_forms_give_the_same_flux(reference: SourceCatalog, tmp_path: 
     assert "REFCAT_FORMAT_VERSION" not in modern.metadata
 
 
+def test_position_errors_of_later_versions_get_the_names_of_2017() -> None:
+    schema = Schema([Field("id", "L"), Field("coord_ra", "Angle"), Field("coord_dec", "Angle")])
+    schema.add_field("coord_raErr", "F")
+    schema.add_field("coord_decErr", "F", unit="rad")
+    shard = SourceCatalog(schema, 2, table_type="SIMPLE")
+    shard["coord_raErr"], shard["coord_decErr"] = [1e-8, 2e-8], [3e-8, 4e-8]
+    form = to_2017_form(shard)
+    assert {"coord_ra_err", "coord_dec_err"} <= set(form.schema.names()) and "coord_raErr" not in form.schema.names()
+    np.testing.assert_array_equal(form["coord_dec_err"], np.float32([3e-8, 4e-8]))
+    assert {form.schema.find(name).unit for name in ("coord_ra_err", "coord_dec_err")} == {"rad"}
+
+
 @pytest.mark.parametrize(
     ("unit", "version", "scale"), [("", 0, 1.0), ("", 1, 1e-9), ("nJy", 0, 1e-9), ("Jy", 1, 1.0), ("nJy", 2, 1e-9)]
 )

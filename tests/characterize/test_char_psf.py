@@ -164,3 +164,13 @@ def test_stamps_and_their_masks():
     # The second peak takes what is nearer to it; the other region is widened by 3 px.
     assert bad[20, 23] and not bad[20, 22]
     assert bad[11, 31] and bad[11, 27] and not bad[11, 26]
+
+
+def test_pixels_that_are_not_finite_are_bad_and_zero():
+    image = np.ones((41, 41), np.float32)
+    image[3, 4], image[20, 21] = np.nan, np.inf
+    exposure = Exposure(image, np.zeros((41, 41), np.int32), np.ones((41, 41), np.float32))
+    footprint = Footprint.from_mask(np.ones((41, 41), bool), peaks=make_peaks([20], [20], [9.0]))
+    found = extract_candidates(exposure, np.array([20.0]), np.array([20.0]), [footprint], np.array([1.0]), 41)
+    assert found.stamps.sum() == 41 * 41 - 2 and (~found.good[0]).sum() == 2
+    assert not found.good[0, 3, 4] and found.stamps[0, 3, 4] == found.stamps[0, 20, 21] == 0

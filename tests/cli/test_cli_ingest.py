@@ -110,6 +110,18 @@ def test_errors_have_their_status_and_say_what_to_do(run, tmp_path: Path, raw):
     assert run("query", root, "--id", "visit=1", "--id", "visit=2", "ccd=3")[0] == 2
 
 
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_control_characters_of_headers_do_not_reach_the_terminal(run, raw, tmp_path: Path, form: str):
+    root = tmp_path / "input"
+    run("mount", root)
+    run("ingest-images", root, raw(55))
+    with sqlite3.connect(root / "registry.sqlite3") as connection:
+        connection.execute("UPDATE raw SET proposal = ?", ("o1\x1b[2J\x9b",))
+    status, text = run("query", root, "--format", form)
+    assert status == 0 and "\x1b" not in text and "\x9b" not in text
+    assert form == "json" or "o1?[2J?" in text
+
+
 def test_every_command_shows_an_example(run):
     for name in ("mount", "ingest-images", "ingest-calibs", "query"):
         status, text = run(name, "--help")
@@ -120,7 +132,8 @@ def test_options_of_the_2017_configuration():
     assert config_options(["clobber=True", "register.ignore=True", "allowError=True"]) == {"clobber": True}
     assert config_options(["register.permissions=0o640"]) == {"permissions": 0o640}
     assert config_options(["register.permissions=436"]) == {"permissions": 0o664}
-    for bad in ("clobber=yes", "clobber", "register.table=raw"):
+    permissions = ("089", "0o8", "\u00b2", "", "1" * 40, "0x1ff", "-1")
+    for bad in ("clobber=yes", "clobber", "register.table=raw", *(f"register.permissions={p}" for p in permissions)):
         with pytest.raises(ConfigError):
             config_options([bad])
 

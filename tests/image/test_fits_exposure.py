@@ -12,6 +12,7 @@ from hscbox.errors import DamagedInputError, MissingInputError
 from hscbox.fits import open_checked
 from hscbox.image.archive import ArchiveReader
 from hscbox.image.exposure import Exposure
+from hscbox.image.fits_cards import card
 from hscbox.image.fits_exposure import read_exposure, read_exposure_metadata, write_exposure
 from hscbox.image.fits_read import read_units
 from hscbox.image.psf import DoubleGaussianPsf, GaussianPsf
@@ -186,6 +187,17 @@ def test_raw_cards_that_would_contradict_are_left_out(tmp_path: Path, exposure: 
     metadata = read_exposure_metadata(tmp_path / "a.fits")
     assert metadata["EXPTIME"] == 300.0
     assert not {"CRVAL1", "CTYPE1", "NAXIS1", "BZERO", "MJD-STR"} & set(metadata)
+
+
+def test_cards_always_have_80_characters() -> None:
+    for length in range(1, 60):
+        key = "K" * length
+        cards = card(key, "it's " * 40) + card(key, -1.2345678901234567e-300 if length < 41 else 1)
+        assert len(cards) % 80 == 0
+    with pytest.raises(ValueError, match="no room"):
+        card("K" * 66, "x" * 30)
+    with pytest.raises(ValueError, match="no room"):
+        card("K" * 66, 123456)
 
 
 @pytest.mark.parametrize("path", sample_files("calexp-*.fits"), ids=lambda path: path.stem)

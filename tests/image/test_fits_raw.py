@@ -114,3 +114,16 @@ def test_other_pixel_types_are_refused(tmp_path: Path, dtype: type) -> None:
 def test_missing(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError):
         read_raw(tmp_path / "nowhere.fits", load_camera()[55])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_table_after_the_image_does_not_move_the_pixels(tmp_path: Path, packed: bool) -> None:
+    pixels = raw_pixels(165)
+    image = fits.PrimaryHDU(pixels)
+    image.header.update(cut_out_cards(165))
+    table = fits.BinTableHDU.from_columns([fits.Column("n", "J", array=np.arange(5000))])
+    path = tmp_path / "raw.fits"
+    fits.HDUList([image, table]).writeto(path)
+    if packed:
+        path.write_bytes(gzip.compress(path.read_bytes()))
+    assert np.array_equal(read_raw(path, load_camera()[55]).pixels, pixels[:, ::-1].astype(np.float32))

@@ -5,17 +5,30 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from isr_frames import EXPOSURE_ID, calib
+from lsst.pex.config import FieldValidationError
 
 from hscbox.errors import DataError
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
 from hscbox.isr.box_levels import box_means, box_medians
+from hscbox.isr.config import FringeConfig
 from hscbox.isr.fringe import contrast, fit_fringe_scale, random_positions, subtract_fringes
 
 
 def pattern(shape: tuple[int, ...], period: float = 20.0) -> np.ndarray:
     y, x = np.mgrid[: shape[0], : shape[1]]
     return (0.01 * np.sin(2 * np.pi * (x + 0.4 * y) / period)).astype(np.float32)
+
+
+@pytest.mark.parametrize("field", ["num", "small", "large"])
+def test_impossible_boxes_are_refused(field: str) -> None:
+    config = FringeConfig()
+    config.validate()
+    with pytest.raises(FieldValidationError):
+        setattr(config, field, 0)
+    config.small = config.large
+    with pytest.raises(FieldValidationError, match="below large"):
+        config.validate()
 
 
 @pytest.mark.parametrize("half", [1, 3, 20])

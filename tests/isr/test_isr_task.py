@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from isr_frames import EXPOSURE_ID, N_ROWS, calib, raw_frame
 from scipy.signal import fftconvolve
 
@@ -18,6 +20,8 @@ from hscbox.camera.crosstalk import crosstalk_matrix
 from hscbox.camera.detector import Detector
 from hscbox.camera.visit_info import VisitInfo
 from hscbox.errors import DamagedInputError, MissingInputError, SaturatedFrameError
+from hscbox.image.exposure import Exposure
+from hscbox.image.fits_exposure import write_exposure
 from hscbox.image.mask import mask_bits
 from hscbox.isr.header import raw_cards
 from hscbox.isr.task import IsrConfig, IsrTask
@@ -157,6 +161,34 @@ def test_header_of_the_product(inputs: dict[str, object]) -> None:
 def test_raw_cards_keep_order_and_drop_what_is_consumed() -> None:
     header = {"DATASEC": "x", "B": 1, "CRPIX2": 1.0, "A": "t", "": "blank", "RADESYS": "FK5", "AIRMASS": 1.1}
     assert list(raw_cards(header).items()) == [("B", 1), ("A", "t")]
+
+
+def test_hostile_raw_cards_make_a_product_that_astropy_reads(tmp_path: Path) -> None:
+    long = "k" * 41
+    hostile: dict[str, object] = {
+        "HIERARCH": 1,
+        "CONTINUE": "x",
+        "CAF\xc9": 1,
+        "A=B": 1,
+        "A...": 1,
+        "TAB\tKEY": 1,
+        long: "x" * 70,
+        long + "n": 1.5,
+        "BIG": 10**69,
+        "naxis1": 5,
+        "NAMES": ["a\x1b", None, 3],
+    }
+    kept: dict[str, object] = {"ESO " + "k" * 36: "it's " * 30, "q" * 40: -1.2345678901234567e-300, "T": "a\x1b[2J\xe9"}
+    cards = raw_cards({**hostile, **kept})
+    assert set(cards) == {"NAMES", *kept}
+    assert cards["T"] == "a?[2J?" and cards["NAMES"] == ["a?", 3]
+    pixels = np.zeros((4, 4), np.float32)
+    write_exposure(tmp_path / "a.fits", Exposure(pixels, pixels.astype(np.int32), pixels, metadata=cards))
+    assert len((tmp_path / "a.fits").read_bytes()) % 2880 == 0
+    with fits.open(tmp_path / "a.fits", checksum=True) as hdus:
+        hdus.verify("exception")
+        assert hdus[0].header["q" * 40] == kept["q" * 40]
+        assert hdus[0].header["ESO " + "k" * 36] == ("it's " * 30).rstrip()
 
 
 def test_same_input_gives_the_same_bytes_and_is_not_changed(inputs: dict[str, object]) -> None:
