@@ -161,5 +161,5 @@ def test_command(tmp_path: Path) -> None:
     scene.write_text('{"rows": 64, "star_density": 0.0, "galaxy_density": 0.0, "faint_limit": 20.0}')
     result = CliRunner().invoke(app, [str(tmp_path / "a"), "--scene", str(scene)])
     assert result.exit_code == 0, result.output
-    assert result.output.replace("\n", "").endswith("HSCA04098410.fits")
+    assert result.stdout.replace("\n", "").endswith("HSCA04098410.fits")
     assert isinstance(CliRunner().invoke(app, [str(tmp_path), "--without", "nothing"]).exception, UsageError)
