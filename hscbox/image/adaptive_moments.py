@@ -29,6 +29,8 @@ _START = 1.5
 _MAX_ROUNDS = 100
 _MAX_RADIUS = 1000.0
 _TOLERANCE_ELLIPTICITY = 1e-5
+# Pixels with a larger r^T W^-1 r do not count.
+_MAX_EXPONENT = 14.0
 _TOLERANCE_SIZE = 1e-4
 _MAX_SHIFT = 2.0
 _PIXEL_VARIANCE = 1.0 / 12.0
@@ -144,17 +146,30 @@ def _sums(
     i_xy: float,
 ) -> tuple[float, float, float, float, float, float]:
     s, sx, sy, sxx, syy, sxy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    # Along a row the exponent is a quadratic in dx, so that the weight follows from its neighbour by two products:
+    # three exponentials a row instead of one a pixel. Rounding grows to 1e-12 over a hundred pixels.
+    step = math.exp(-i_xx)
     for j in range(y_first, y_last + 1):
         dy = j - y
+        across = dy * i_xy
+        discriminant = across * across - i_xx * (dy * dy * i_yy - _MAX_EXPONENT)
+        if discriminant < 0.0:
+            continue
+        half = math.sqrt(discriminant)
+        first = max(x_first, math.ceil(x + (-across - half) / i_xx))
+        last = min(x_last, math.floor(x + (-across + half) / i_xx))
+        dx = first - x
+        weight = math.exp(-0.5 * (dx * (dx * i_xx + 2.0 * across) + dy * dy * i_yy))
+        ratio = math.exp(-0.5 * (i_xx * (2.0 * dx + 1.0) + 2.0 * across))
         row, row_x, row_xx = 0.0, 0.0, 0.0
-        for i in range(x_first, x_last + 1):
+        for i in range(first, last + 1):
             dx = i - x
-            exponent = dx * (dx * i_xx + 2.0 * dy * i_xy) + dy * dy * i_yy
-            if exponent <= 14.0:
-                value = image[j, i] * math.exp(-0.5 * exponent)
-                row += value
-                row_x += value * dx
-                row_xx += value * dx * dx
+            value = image[j, i] * weight
+            row += value
+            row_x += value * dx
+            row_xx += value * dx * dx
+            weight *= ratio
+            ratio *= step
         s += row
         sx += row_x
         sxx += row_xx
