@@ -297,6 +297,23 @@ def test_unknown_config_field_and_value(guide, tmp_path):
     assert_one_line_error(process(guide.input, tmp_path / "o", "-c", "isr.doDark=maybe"), 2, "maybe")
 
 
+@pytest.mark.parametrize(
+    "override",
+    [
+        "calibrate.photoCal.fluxField=slot_NoFlux_flux",
+        "calibrate.photoCal.badFlags=no_such_flag",
+        "calibrate.astrometry.matcher.sourceFluxType=Nope",
+        "charImage.measurePsf.starSelector.badFlags=no_such_flag",
+        "charImage.measureApCorr.starFlag=no_such_flag",
+        "charImage.installSimplePsf.width=12",
+    ],
+)
+def test_configured_names_are_checked_before_the_run(guide, tmp_path, override):
+    done = process(guide.input, tmp_path / "o", "-c", override)
+    assert_one_line_error(done, 2, override.partition("=")[0].rpartition(".")[2])
+    assert not (tmp_path / "o" / "01378").exists()
+
+
 def test_mixed_run_reports_all_and_exits_with_the_gravest(guide, tmp_path):
     done = process(guide.input, tmp_path / "output", ids=("--id", "visit=40984^40986", "ccd=55"))
     assert done.returncode == 4

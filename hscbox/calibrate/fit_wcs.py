@@ -27,6 +27,8 @@ FloatArray = npt.NDArray[np.float64]
 _PRIOR_ARCSEC = 0.02
 _PRIOR_GRID = 11
 _RAD_TO_ARCSEC = 180 / np.pi * 3600
+# Pixels on the sky are square to a percent, so that a CD matrix far from condition 1 has an undetermined direction.
+_WORST_CONDITION = 10.0
 
 
 class FitTanSipWcsConfig(pex_config.Config):  # type: ignore[misc]
@@ -88,6 +90,11 @@ def fit_tan_sip(
     start
         A WCS with the camera's distortion. Terms of degree two and more are drawn to its own, within what flexure,
         filters and refraction change of them, so that corners without matches are not left to extrapolation.
+
+    Raises
+    ------
+    AstrometryError
+        The positions do not determine a WCS.
     """
     ra0, dec0 = _mean_position(ra, dec)
     # In arcsec, like the weights; the coefficients are brought back to degrees at the end.
@@ -107,6 +114,10 @@ def fit_tan_sip(
         coefficients = {power: solution[k] / 3600 / scale ** sum(power) for k, power in enumerate(powers)}
         cd = np.stack([coefficients[1, 0], coefficients[0, 1]], axis=1)
         # Where the polynomial is zero lies the new reference pixel; the next round makes its constant vanish.
+        if np.linalg.cond(cd) > _WORST_CONDITION:
+            raise AstrometryError(
+                f"The {len(x)} matches lie on a line or a point: no WCS follows from them", matches=len(x)
+            )
         centre = centre - np.linalg.solve(cd, coefficients[0, 0])
     return _to_sip(centre, ra0, dec0, coefficients, order)
 

@@ -135,6 +135,14 @@ class CalibrateTask:
         ):
             schema.add(Field(flag, "Flag", doc))
         self.schema: Schema = schema
+        self._check_columns()
+
+    def _check_columns(self) -> None:
+        photo, kind = self.config.photoCal, self.config.astrometry.matcher.sourceFluxType
+        self.schema.require(photo.badFlags, "calibrate.photoCal.badFlags")
+        self.schema.require([photo.fluxField, f"{photo.fluxField}Sigma"], "calibrate.photoCal.fluxField")
+        fluxes = [f"slot_{kind}Flux_{part}" for part in ("flux", "fluxSigma", "flag")]
+        self.schema.require(fluxes, "calibrate.astrometry.matcher.sourceFluxType")
 
     @timed_method
     def run(self, exposure: Exposure, exposure_id: int, ic_sources: SourceCatalog) -> CalibrateResult:
@@ -194,7 +202,9 @@ class CalibrateTask:
         finite = np.flatnonzero(np.isfinite(ic_sources["slot_Centroid_x"]))
         positions = np.stack([ic_sources["slot_Centroid_x"][finite], ic_sources["slot_Centroid_y"][finite]], axis=1)
         distance, nearest = tree.query(positions, distance_upper_bound=self.config.matchRadiusPix)
-        close = np.isfinite(distance)
+        # The closest comes last, so that its flags hold where two bright sources share a source.
+        order = np.argsort(-distance, kind="stable")
+        close = order[np.isfinite(distance[order])]
         rows = childless[nearest[close]]
         if len(np.unique(rows)) < len(rows):
             self.log.warning("%d bright sources share their closest source", len(rows) - len(np.unique(rows)))

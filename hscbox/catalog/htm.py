@@ -55,9 +55,7 @@ def _checked(depth: int) -> int:
     return depth
 
 
-def separation(
-    ra: np.ndarray, dec: np.ndarray, ra0: float | np.ndarray, dec0: float | np.ndarray
-) -> np.ndarray:
+def separation(ra: np.ndarray, dec: np.ndarray, ra0: float | np.ndarray, dec0: float | np.ndarray) -> np.ndarray:
     """Return the great-circle distance of positions from (`ra0`, `dec0`), one or as many, everything in degrees.
 
     The haversine form keeps its precision for small distances.

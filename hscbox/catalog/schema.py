@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..errors import ConfigError
+
 __all__ = ["FIELD_TYPES", "FLAG", "VARIABLE", "Field", "FieldType", "Schema"]
 
 FLAG = "Flag"
@@ -236,6 +238,27 @@ class Schema:
             hint = f"; similar names: {', '.join(near)}" if near else ""
             raise KeyError(f"No field {name!r} among {len(self)} fields{hint}")
         return self._fields[found]
+
+    def require(self, names: Iterable[str], setting: str) -> None:
+        """Check that columns which a configuration field names exist.
+
+        Parameters
+        ----------
+        names
+            Fields or aliases.
+        setting
+            The configuration field, for the message.
+
+        Raises
+        ------
+        ConfigError
+            One does not; the message lists names that are like it.
+        """
+        for name in names:
+            try:
+                self.find(name)
+            except KeyError as error:
+                raise ConfigError(f"{setting}: {error.args[0]}", remedy=f"Correct {setting}") from error
 
     def _follow(self, name: str) -> str | None:
         # Aliases may form a circle in a damaged file, hence the bound.

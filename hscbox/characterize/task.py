@@ -59,6 +59,12 @@ class InstallSimplePsfConfig(pex_config.Config):  # type: ignore[misc]
     fwhm = pex_config.RangeField("Full width at half maximum (px).", float, default=1.5 * _FWHM_PER_SIGMA, min=0.5)
     width = pex_config.RangeField("Size of the stamp (px), odd.", int, default=11, min=1)
 
+    def validate(self) -> None:
+        """Refuse a stamp without a central pixel."""
+        super().validate()
+        if self.width % 2 == 0:
+            raise ValueError(f"width {self.width} must be odd")
+
 
 class CharacterizeImageConfig(pex_config.Config):  # type: ignore[misc]
     """How an exposure is characterised."""
@@ -153,6 +159,14 @@ class CharacterizeImageTask:
         )
         self.repair = RepairTask(config.repair, f"{name}.repair")
         self.detection = SourceDetectionTask(config.detection, f"{name}.detection")
+        self._check_columns()
+
+    def _check_columns(self) -> None:
+        selector, apcorr = self.config.measurePsf.starSelector, self.config.measureApCorr
+        self.schema.require([selector.sourceFluxField], "charImage.measurePsf.starSelector.sourceFluxField")
+        self.schema.require(selector.badFlags, "charImage.measurePsf.starSelector.badFlags")
+        self.schema.require([f"{apcorr.refFluxName}_flux"], "charImage.measureApCorr.refFluxName")
+        self.schema.require([apcorr.starFlag], "charImage.measureApCorr.starFlag")
 
     @timed_method
     def run(self, *, exposure: Exposure, exposure_id: int) -> CharacterizeResult:
@@ -193,7 +207,7 @@ class CharacterizeImageTask:
                 measured.psf.size,
                 numbers.median_background[-1],
             )
-        self._repair(exposure, numbers, keep=False)
+        self._repair(exposure, numbers, keep=None)
         self.measurement.run(catalog=catalog, exposure=exposure, exposure_id=exposure_id)
         if self.config.doApCorr:
             exposure.ap_corr = self.measure_apcorr.run(exposure=exposure, catalog=catalog)
@@ -237,7 +251,7 @@ class CharacterizeImageTask:
         else:
             exposure.psf = GaussianPsf(exposure.psf.size, exposure.psf.determinant_radius())
 
-    def _repair(self, exposure: Exposure, numbers: CharacterizeNumbers, *, keep: bool) -> None:
+    def _repair(self, exposure: Exposure, numbers: CharacterizeNumbers, *, keep: bool | None) -> None:
         rays = self.repair.run(exposure, keep_crs=keep).cosmic_rays
         numbers.n_cosmic_rays.append(0 if rays is None else rays.n)
 

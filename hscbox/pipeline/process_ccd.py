@@ -122,9 +122,9 @@ class ProcessCcdTask:
         self.isr = IsrTask(config.isr, f"{self.name}.isr")
         self.char_image = CharacterizeImageTask(config.charImage, f"{self.name}.charImage")
         self._inputs = _Inputs()
-        self.calibrate = CalibrateTask(
-            config.calibrate, f"{self.name}.calibrate", self._shard_reader(), self._reference_depth()
-        )
+        # Without calibration no reference is read, and none needs to be there.
+        depth = self._reference_depth() if config.doCalibrate else 0
+        self.calibrate = CalibrateTask(config.calibrate, f"{self.name}.calibrate", self._shard_reader(), depth)
 
     def _reference_name(self) -> str:
         return str(self.config.calibrate.astromRefObjLoader.ref_dataset_name)
@@ -139,18 +139,20 @@ class ProcessCcdTask:
         return parse_reference_config(text, str(self.butler.path("ref_cat_config", name=name))).depth
 
     def _shard_reader(self) -> ShardReader:
-        cache: dict[int | str, SourceCatalog | None] = {}
+        cache: dict[int | str, SourceCatalog] = {}
+        known = _Inputs()
 
         def read(pixel: int | str) -> SourceCatalog | None:
+            name = f"ref_cat:{pixel}"
             if pixel not in cache:
                 data_id = {"name": self._reference_name(), "pixel_id": str(pixel)}
                 try:
                     path = self.butler.path("ref_cat", data_id)
                 except MissingInputError:
-                    cache[pixel] = None
-                else:
-                    cache[pixel] = self.butler.get("ref_cat", data_id)
-                    self._inputs.add(f"ref_cat:{pixel}", path)
+                    return None
+                cache[pixel] = self.butler.get("ref_cat", data_id)
+                known.add(name, path)
+            self._inputs.files[name] = known.files[name]
             return cache[pixel]
 
         return read
@@ -166,6 +168,7 @@ class ProcessCcdTask:
             A subclass that says what failed.
         """
         started = datetime.now(UTC)
+        self._inputs = _Inputs()
         metadata = TaskMetadata()
         status = "unexpected"
         try:

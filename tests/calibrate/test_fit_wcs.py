@@ -60,6 +60,13 @@ def test_too_few_matches_is_a_named_error():
         fit_with_rejection(x, y, ra, dec, np.full(11, 50.0), FitTanSipWcsConfig())
 
 
+def test_matches_on_a_line_are_a_named_error():
+    x = np.linspace(0, 2000, 40)
+    ra, dec = _true_wcs().all_pix2world(x, 2 * x, 0)
+    with pytest.raises(AstrometryError, match="40 matches lie on a line"):
+        fit_with_rejection(x, 2 * x, ra, dec, np.full(40, 50.0), FitTanSipWcsConfig())
+
+
 def test_field_across_ra_zero():
     rng = np.random.default_rng(4)
     x, y = rng.uniform(0, 2047, 100), rng.uniform(0, 4175, 100)
