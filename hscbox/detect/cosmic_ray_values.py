@@ -3,6 +3,10 @@
 The published intention of SDSS photo and lsst/meas_algorithms b99accf8 (src/CR.cc): linear prediction (Rybicki and
 Press 1992, ApJ 398, 169) along four directions, of which the lowest is taken, since a star's profile or a missed
 part of the track can only make a prediction too high.
+
+Most cosmic rays hit nothing but sky. There the prediction does harm: it leans on the nearest pixels, which hold the
+faint edge of the track, and a row of values that are all a little too high makes a false source. So where the
+surroundings show sky, their mean is the value.
 """
 
 from __future__ import annotations
@@ -23,6 +27,9 @@ _DIAGONAL_NOISE = float(np.sqrt(2.0 * (_DIAGONAL[0] ** 2 + _DIAGONAL[1] ** 2)))
 # Mean of the smallest of 0 to 4 independent standard normal deviates.
 _MEAN_OF_LEAST = (0.0, 0.0, -0.5641895835477563, -0.8462843753216345, -1.0293753730039641)
 _REACH = 20
+# Surroundings: pixels in a square of 9 x 9 that neither are lost nor share a side with one that is.
+_AROUND = 4
+_FEWEST_AROUND = 8
 
 
 def replace_pixels(
@@ -32,6 +39,8 @@ def replace_pixels(
     y: NDArray[np.int64],
     x: NDArray[np.int64],
     background: float,
+    *,
+    smooth_sky: bool = True,
 ) -> None:
     """Replace pixels of `image`, which is modified.
 
@@ -46,14 +55,18 @@ def replace_pixels(
     background
         Level of the sky [ADU]: predictions 2 sigma below it are not believed, and it is the value where there is
         nothing to predict from.
+    smooth_sky
+        Take the mean of the surroundings where they show sky. The search for tracks does not: beside a faint galaxy
+        that mean is too low, and what is left of the galaxy would look steep.
 
     Notes
     -----
-    The least of the predictions from four sound pixels in a line, plus the amount by which the least of so many
+    Where the mean of the surroundings is within 1 sigma of the sky: that mean. Else, on stars and galaxies: the
+    least of the predictions from four sound pixels in a line, plus the amount by which the least of so many
     noisy numbers falls below their mean. Where no line has four sound pixels: interpolation between the closest pair
     of sound pixels on opposite sides.
     """
-    image[y, x] = _predict(image, variance, lost, y, x, background)
+    image[y, x] = _predict(image, variance, lost, y, x, background, smooth_sky)
 
 
 @njit
@@ -64,10 +77,16 @@ def _predict(
     ys: NDArray[np.int64],
     xs: NDArray[np.int64],
     background: float,
+    smooth_sky: bool,
 ) -> NDArray[np.float32]:
     values = np.empty(len(ys), dtype=np.float32)
     for i in range(len(ys)):
         y, x = ys[i], xs[i]
+        if smooth_sky:
+            mean, is_sky = _surroundings(image, variance, lost, y, x, background)
+            if is_sky:
+                values[i] = mean
+                continue
         sigma = np.sqrt(variance[y, x]) if variance[y, x] > 0.0 else 0.0
         least = np.inf
         noise = 0.0
@@ -90,6 +109,37 @@ def _predict(
         else:
             values[i] = _between_nearest(image, lost, y, x, background)
     return values
+
+
+@njit
+def _surroundings(
+    image: NDArray[np.float32],
+    variance: NDArray[np.float32],
+    lost: NDArray[np.bool_],
+    y: int,
+    x: int,
+    background: float,
+) -> tuple[float, bool]:
+    """Return the mean of the surroundings of a pixel, and whether it is that of the sky."""
+    height, width = image.shape
+    total = 0.0
+    noise = 0.0
+    n = 0
+    for j in range(max(y - _AROUND, 0), min(y + _AROUND + 1, height)):
+        for i in range(max(x - _AROUND, 0), min(x + _AROUND + 1, width)):
+            if lost[j, i] or not (np.isfinite(image[j, i]) and np.isfinite(variance[j, i])):
+                continue
+            if (j > 0 and lost[j - 1, i]) or (j + 1 < height and lost[j + 1, i]):
+                continue
+            if (i > 0 and lost[j, i - 1]) or (i + 1 < width and lost[j, i + 1]):
+                continue
+            total += image[j, i]
+            noise += variance[j, i]
+            n += 1
+    if n < _FEWEST_AROUND:
+        return 0.0, False
+    mean = total / n
+    return mean, (mean - background) ** 2 <= noise / n
 
 
 @njit

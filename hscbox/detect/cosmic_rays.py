@@ -16,19 +16,12 @@ from hscbox.errors import TooManyCosmicRaysError
 from hscbox.image.mask import mask_bits
 from hscbox.jit import njit
 
+from .cosmic_ray_steepness import Steepness, any_around, is_steep
+from .cosmic_ray_tracks import follow_tracks
 from .cosmic_ray_values import replace_pixels
 from .runs import label_runs
 
-__all__ = ["CosmicRays", "Steepness", "find_cosmic_rays", "steepness_of"]
-
-
-@dataclass(frozen=True)
-class Steepness:
-    """Largest ratio of the mean of two opposite neighbours to the pixel between them, beyond which it is a star."""
-
-    horizontal: float
-    vertical: float
-    diagonal: float
+__all__ = ["CosmicRays", "find_cosmic_rays"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,17 +32,6 @@ class CosmicRays:
     x: NDArray[np.int64]
     n: int
     """Number of cosmic rays: connected groups of pixels before growth."""
-
-
-def steepness_of(kernel: NDArray[np.float64], factor: float) -> Steepness:
-    """Return the limits for a PSF image (odd shape, centred), `factor` (cond3_fac2) times its own ratios."""
-    y, x = kernel.shape[0] // 2, kernel.shape[1] // 2
-    around = kernel[y - 1 : y + 2, x - 1 : x + 2] * (factor / kernel[y, x])
-    return Steepness(
-        horizontal=float(around[1, 0] + around[1, 2]) / 2.0,
-        vertical=float(around[0, 1] + around[2, 1]) / 2.0,
-        diagonal=float(around[0, 0] + around[0, 2] + around[2, 0] + around[2, 2]) / 4.0,
-    )
 
 
 def find_cosmic_rays(
@@ -63,6 +45,7 @@ def find_cosmic_rays(
     min_counts: float = 150.0,
     cond3_fac: float = 2.5,
     n_iteration: int = 3,
+    track_steepness: Steepness | None = None,
     n_pixel_max: int = 1_000_000,
 ) -> CosmicRays:
     """Find the pixels of cosmic rays.
@@ -83,6 +66,8 @@ def find_cosmic_rays(
         Noise margin of the comparison with the PSF, in standard deviations; none in growth.
     n_iteration
         Largest number of rounds of growth.
+    track_steepness
+        Limits by which tracks are followed after the growth, as far as they go; None: they are not.
     n_pixel_max
         More pixels than this are an error.
 
@@ -91,7 +76,8 @@ def find_cosmic_rays(
     TooManyCosmicRaysError
         More than `n_pixel_max` pixels are found in the first scan.
     """
-    limits = np.array([steepness.vertical, steepness.horizontal, steepness.diagonal, steepness.diagonal])
+    limits = steepness.limits
+    bad_bits = mask_bits("BAD", "INTRP", "SAT", "NO_DATA")
     work = np.array(image, dtype=np.float32, order="C")
     y, x = _scan(
         work,
@@ -101,7 +87,7 @@ def find_cosmic_rays(
         background,
         min_sigma,
         cond3_fac,
-        mask_bits("BAD", "INTRP", "SAT", "NO_DATA"),
+        bad_bits,
         mask_bits("INTRP"),
         n_pixel_max,
     )
@@ -116,14 +102,27 @@ def find_cosmic_rays(
     y, x, n = _bright_groups(y, x, work, background, min_counts)
     is_ray = np.zeros(image.shape, dtype=np.bool_)
     is_ray[y, x] = True
-    replace_pixels(work, variance, is_ray, y, x, background)
+    replace_pixels(work, variance, is_ray, y, x, background, smooth_sky=False)
     for _ in range(n_iteration):
-        more_y, more_x = _grow(work, variance, is_ray, y, x, limits, background, min_sigma / 2.0)
+        more_y, more_x = _grow(work, mask, variance, is_ray, y, x, limits, background, min_sigma / 2.0, bad_bits)
         if not len(more_y):
             break
         y, x = np.concatenate([y, more_y]), np.concatenate([x, more_x])
         order = np.lexsort((x, y))
         y, x = y[order], x[order]
+    if track_steepness is not None:
+        y, x = follow_tracks(
+            work,
+            mask,
+            variance,
+            is_ray,
+            y,
+            x,
+            steepness=track_steepness,
+            background=background,
+            min_sigma=min_sigma / 2.0,
+            bad_bits=bad_bits,
+        )
     return CosmicRays(y, x, n)
 
 
@@ -170,9 +169,9 @@ def _scan(
             excess = np.float64(value) - lowest
             if not (excess >= 0.0 and excess * excess >= min_sigma * min_sigma * variance[y, x]):
                 continue
-            if mask[y, x] & bad_bits != 0 or _any_neighbour(mask, x, y, interpolated_bit):
+            if mask[y, x] & bad_bits != 0 or any_around(mask, y, x, interpolated_bit):
                 continue
-            found, substitute = _steeper_than_psf(image, variance, x, y, limits, background, cond3_fac)
+            found, substitute = is_steep(image, variance, y, x, limits, background, min_sigma, cond3_fac)
             if not found:
                 continue
             if n == capacity:
@@ -189,42 +188,9 @@ def _scan(
 
 
 @njit
-def _any_neighbour(mask: NDArray[np.int32], x: int, y: int, bits: int) -> bool:
-    for dy in range(-1, 2):
-        for dx in range(-1, 2):
-            if mask[y + dy, x + dx] & bits != 0:
-                return True
-    return False
-
-
-@njit
-def _steeper_than_psf(
-    image: NDArray[np.float32],
-    variance: NDArray[np.float32],
-    x: int,
-    y: int,
-    limits: NDArray[np.float64],
-    background: float,
-    noise_factor: float,
-) -> tuple[bool, float]:
-    """Return whether a pixel rises more steeply than a star in some direction, and the mean of its neighbours there.
-
-    Directions in order: vertical, horizontal, rising diagonal, falling diagonal.
-    """
-    peak = image[y, x] - background - noise_factor * np.sqrt(variance[y, x])
-    for k in range(4):
-        dx = 0 if k == 0 else 1
-        dy = 0 if k == 1 else (-1 if k == 3 else 1)
-        mean = 0.5 * (np.float64(image[y - dy, x - dx]) + image[y + dy, x + dx])
-        noise = 0.5 * np.sqrt(np.float64(variance[y - dy, x - dx]) + variance[y + dy, x + dx])
-        if limits[k] * peak > mean - background + noise_factor * noise:
-            return True, mean
-    return False, 0.0
-
-
-@njit
 def _grow(
     image: NDArray[np.float32],
+    mask: NDArray[np.int32],
     variance: NDArray[np.float32],
     is_ray: NDArray[np.bool_],
     ys: NDArray[np.int64],
@@ -232,6 +198,7 @@ def _grow(
     limits: NDArray[np.float64],
     background: float,
     min_sigma: float,
+    bad_bits: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return pixels beside known ones that are cosmic rays by looser tests; marks and replaces them.
 
@@ -245,15 +212,9 @@ def _grow(
             continue
         for y in range(ys[i] - 1, ys[i] + 2):
             for x in range(xs[i] - 1, xs[i] + 2):
-                if is_ray[y, x] or not image[y, x] >= 0.0:
+                if is_ray[y, x] or mask[y, x] & bad_bits != 0 or not image[y, x] >= 0.0:
                     continue
-                lowest = 0.5 * min(
-                    min(image[y, x - 1] + image[y, x + 1], image[y - 1, x] + image[y + 1, x]),
-                    min(image[y - 1, x - 1] + image[y + 1, x + 1], image[y - 1, x + 1] + image[y + 1, x - 1]),
-                )
-                if not image[y, x] >= lowest + min_sigma * np.sqrt(variance[y, x]):
-                    continue
-                steep, substitute = _steeper_than_psf(image, variance, x, y, limits, background, 0.0)
+                steep, substitute = is_steep(image, variance, y, x, limits, background, min_sigma, 0.0)
                 if steep:
                     is_ray[y, x] = True
                     image[y, x] = substitute

@@ -13,14 +13,16 @@ from hscbox.image.mask import mask_bits
 from hscbox.image.statistics import median
 from hscbox.task_metadata import timed_method
 
+from .cosmic_ray_steepness import steepness_of
+from .cosmic_ray_tracks import WIDEST
 from .cosmic_ray_values import replace_pixels
-from .cosmic_rays import CosmicRays, find_cosmic_rays, steepness_of
+from .cosmic_rays import CosmicRays, find_cosmic_rays
 
 __all__ = ["CosmicRayConfig", "RepairConfig", "RepairResult", "RepairTask"]
 
 
 class CosmicRayConfig(Config):  # type: ignore[misc]
-    """How cosmic rays are found (names of lsst/meas_algorithms, FindCosmicRaysConfig)."""
+    """How cosmic rays are found (names of lsst/meas_algorithms, FindCosmicRaysConfig; trackFactor is our own)."""
 
     minSigma = RangeField(
         dtype=float,
@@ -39,6 +41,13 @@ class CosmicRayConfig(Config):  # type: ignore[misc]
         doc="Factor on the PSF's own ratio of neighbours to centre; smaller protects stars better.",
     )
     niteration = RangeField(dtype=int, default=3, min=0, doc="Largest number of rounds of growth.")
+    trackFactor = RangeField(
+        dtype=float,
+        default=0.8,
+        min=0.0,
+        max=1.0,
+        doc="Like cond3_fac2, for following tracks after the growth; 0: tracks are not followed.",
+    )
     nCrPixelMax = RangeField(
         dtype=int, default=1_000_000, min=1, doc="More pixels of cosmic rays than this stop the CCD."
     )
@@ -111,6 +120,7 @@ class RepairTask:
             min_counts=config.min_DN,
             cond3_fac=config.cond3_fac,
             n_iteration=config.niteration,
+            track_steepness=steepness_of(kernel, config.trackFactor, largest=WIDEST) if config.trackFactor else None,
             n_pixel_max=config.nCrPixelMax,
         )
         exposure.mask[rays.y, rays.x] |= bit
