@@ -32,6 +32,7 @@ __all__ = [
     "MissingInputError",
     "NoPsfStarsError",
     "NoSourcesError",
+    "NotMountedError",
     "OutputError",
     "PhotometryError",
     "PsfFitError",
@@ -129,6 +130,12 @@ class MissingInputError(InputError):
     """A file or directory that is needed is not there."""
 
     code = "missing-input"
+
+
+class NotMountedError(MissingInputError):
+    """A link leads to a place that is not mounted, or not bound into the container."""
+
+    code = "not-mounted"
 
 
 class DamagedInputError(InputError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +34,8 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary sibling of `path` that replaces it when the block ends well.
 
     Directories are created as needed. When the block raises, the temporary file is removed and an earlier
-    `path` stays as it was. The result has the permissions that the umask grants, not those of a temporary file.
+    `path` stays as it was. The result has the permissions that the umask, or the directory's default access list,
+    grants, and the group of a directory that hands its group on.
 
     Raises
     ------
@@ -46,18 +47,13 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     final = Path(path)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(
-            dir=final.parent, prefix=f".{final.stem}-", suffix="".join(final.suffixes[-1:])
-        )
+        temporary = _temporary_sibling(final)
     except OSError as error:
         raise output_failure(final, error) from error
-    os.close(descriptor)
-    temporary = Path(name)
     try:
         yield temporary
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(final)
     except OSError as error:
         raise output_failure(final, error) from error
@@ -65,11 +61,11 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    # There is no call that reads the umask without setting it.
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+def _temporary_sibling(final: Path) -> Path:
+    # Not by tempfile, which makes files that only their owner can read: the system knows best what others may.
+    path = final.with_name(f".{final.stem}-{secrets.token_hex(4)}{final.suffix}")
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+    return path
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:

@@ -14,6 +14,7 @@ from astropy.utils.exceptions import AstropyWarning
 
 from .errors import DamagedInputError, MissingInputError
 from .files import atomic_path
+from .mounts import missing_link_remedy
 
 __all__ = ["open_checked", "write_hdus"]
 
@@ -53,7 +54,8 @@ def open_checked(path: Path | str) -> Iterator[fits.HDUList]:
             compressed = stream.read(2) == b"\x1f\x8b"
         size = len(gzip.decompress(path.read_bytes())) if compressed else path.stat().st_size
     except FileNotFoundError as error:
-        raise MissingInputError(f"No such file: {path}", remedy=_link_remedy(path)) from error
+        remedy = missing_link_remedy(path) or "Check the name"
+        raise MissingInputError(f"No such file: {path}", remedy=remedy) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DamagedInputError(f"{path} is a damaged gzip file: {error}", remedy="Fetch it again") from error
     except OSError as error:
@@ -69,12 +71,6 @@ def open_checked(path: Path | str) -> Iterator[fits.HDUList]:
         raise DamagedInputError(
             f"{path} is not a valid FITS file: {reason}", remedy="Fetch or make the file again"
         ) from error
-
-
-def _link_remedy(path: Path) -> str:
-    if path.is_symlink():
-        return f"It is a symbolic link to {path.readlink()}, which is not there: is that file system mounted?"
-    return "Check the name"
 
 
 def _check_size(path: Path, hdus: fits.HDUList, size: int) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import CalibNotFoundError, HscboxError, MissingInputError, UnknownDataIdError, UsageError
+from ..mounts import dangling
 from .calib_registry import CalibRegistry
 from .data_id import EXPOSURE_KEYS, KEY_TYPES, DataId, cast_value, format_data_id, suggestion
 from .registry import Registry
@@ -40,10 +41,13 @@ class Expansion:
         Complete data ids, each once: the keys given by the user first, then the rest.
     missing
         Ids for which nothing is registered, or whose raw file is not there.
+    lost
+        Why files of registered exposures were not found, one error for each.
     """
 
     found: list[DataId] = field(default_factory=list)
     missing: list[DataId] = field(default_factory=list)
+    lost: list[HscboxError] = field(default_factory=list)
 
     def missing_summary(self) -> str:
         """Return one line about the missing ids, or an empty string."""
@@ -186,18 +190,15 @@ class Lookup:
                 if identity in seen:
                     continue
                 seen.add(identity)
-                if exists is None or self._present(exists, full):
-                    expansion.found.append(full)
-                else:
+                try:
+                    if exists is not None:
+                        self.find(exists, full)
+                except (MissingInputError, UsageError) as error:
                     expansion.missing.append(full)
+                    expansion.lost.append(error)
+                else:
+                    expansion.found.append(full)
         return expansion
-
-    def _present(self, kind: DatasetType, data_id: DataId) -> bool:
-        try:
-            self.find(kind, data_id)
-        except (MissingInputError, UsageError):
-            return False
-        return True
 
     def find(self, kind: DatasetType, data_id: DataId) -> tuple[Path, DataId]:
         """Return where the file of a dataset is, and the data id completed for it.
@@ -237,11 +238,8 @@ class Lookup:
                 remedy="Mount one with hscbox mount REPO --calib DIR, or name it with --calib",
             )
         for root in roots:
-            if root.is_symlink() and not root.exists():
-                raise CalibNotFoundError(
-                    f"The calibration directory {root} is a symbolic link to {root.readlink()}, which is not there",
-                    remedy="Mount that file system, or link another directory",
-                )
+            if found := dangling(root, directory=True):
+                raise CalibNotFoundError(found.problem, remedy=found.remedy)
         complete = self.complete(data_id, [key for key in kind.key_types if key in KEY_TYPES])
         if kind.name not in CALIB_TABLES or "calibDate" in complete:
             return self._first(kind, complete, roots, kind.path(complete)), complete

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import DamagedInputError, MissingInputError, RegistryError, UsageError
+from ..mounts import dangling, missing_link_error
 from .calib_registry import CALIB_REGISTRY_NAME
 from .paths import absolute
 from .registry import REGISTRY_NAME
@@ -210,9 +211,6 @@ def spelled(path: Path) -> Path | None:
         candidate = path.with_name(base + ending)
         if candidate.exists():
             return candidate
-        if candidate.is_symlink():
-            raise MissingInputError(
-                f"{candidate} is a symbolic link to {candidate.readlink()}, which is not there",
-                remedy="Mount the file system it is on, or ingest the file again",
-            )
+        if found := dangling(candidate, directory=False):
+            raise missing_link_error(found)
     return None

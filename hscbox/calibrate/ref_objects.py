@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import lsst.pex.config as pex_config
 import numpy as np
@@ -18,7 +19,7 @@ from ..image.sky_wcs import gnomonic
 from ..image.wcs import SkyWcs
 from ..task_metadata import timed_as
 
-__all__ = ["LoadReferenceObjectsConfig", "RefObjLoader", "ReferenceRegion"]
+__all__ = ["LoadReferenceObjectsConfig", "RefObjLoader", "ReferenceRegion", "ReferenceShards"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -69,6 +70,15 @@ class ReferenceRegion:
         return np.rad2deg(self.catalog["coord_ra"]), np.rad2deg(self.catalog["coord_dec"])
 
 
+class ReferenceShards(NamedTuple):
+    """Access to one reference catalogue."""
+
+    read: ShardReader
+    """Returns the shard of an HTM pixel, or None if the catalogue has no such file."""
+    depth: int
+    """HTM depth of the shards."""
+
+
 class RefObjLoader:
     """Load the reference objects that may be on an exposure.
 
@@ -78,17 +88,14 @@ class RefObjLoader:
         The configuration.
     name
         Dotted task name, for the log.
-    read_shard
-        Returns the shard of an HTM pixel, or None if the catalogue has no such file.
-    depth
-        HTM depth of the catalogue's shards.
+    shards
+        The catalogue.
     """
 
-    def __init__(self, config: LoadReferenceObjectsConfig, name: str, read_shard: ShardReader, depth: int) -> None:
+    def __init__(self, config: LoadReferenceObjectsConfig, name: str, shards: ReferenceShards) -> None:
         self.config = config
         self.name = name
-        self.read_shard = read_shard
-        self.depth = depth
+        self.shards = shards
         self.log = logging.getLogger(name)
 
     @timed_as("loadPixelBox")
@@ -110,7 +117,7 @@ class RefObjLoader:
             "Loading reference objects using center Fk5Coord(%.7f, %.7f, 2000.00) and radius %s deg", ra0, dec0, radius
         )
         self._check_shards(ra0, dec0, radius)
-        loaded = load_region(self.read_shard, self.depth, ra0, dec0, radius)
+        loaded = load_region(self.shards.read, self.shards.depth, ra0, dec0, radius)
         catalog = loaded.catalog
         x, y = wcs.sky_to_pixel(np.rad2deg(catalog["coord_ra"]), np.rad2deg(catalog["coord_dec"]))
         inside = (x >= -margin) & (x <= width - 1 + margin) & (y >= -margin) & (y <= height - 1 + margin)
@@ -121,8 +128,8 @@ class RefObjLoader:
         return ReferenceRegion(catalog, self._flux_field(catalog, filter_name), ra0, dec0, radius, filter_name)
 
     def _check_shards(self, ra: float, dec: float, radius: float) -> None:
-        pixels = trixels_in_circle(ra, dec, radius, self.depth)
-        missing = [f"{pixel}.fits" for pixel in pixels if self.read_shard(pixel) is None]
+        pixels = trixels_in_circle(ra, dec, radius, self.shards.depth)
+        missing = [f"{pixel}.fits" for pixel in pixels if self.shards.read(pixel) is None]
         if missing:
             raise MissingInputError(
                 f"Reference catalogue {self.config.ref_dataset_name} lacks {', '.join(missing)} around "

@@ -11,7 +11,6 @@ from scipy.spatial import cKDTree
 
 from ..camera.colorterms import color_term
 from ..catalog.matches import MatchList, match_metadata
-from ..catalog.reference import ShardReader
 from ..catalog.schema import Field, Schema
 from ..catalog.source_catalog import SourceCatalog, make_minimal_schema
 from ..detect.deblend import SourceDeblendConfig, SourceDeblendTask
@@ -27,7 +26,7 @@ from ..measure.task import SingleFrameMeasurementConfig, SingleFrameMeasurementT
 from ..task_metadata import record, timed, timed_method
 from .astrometry import AstrometryConfig, AstrometrySolution, AstrometryTask, SourceMatcher
 from .photocal import PhotoCalConfig, ReferenceMagnitudes, ZeroPoint, reference_magnitudes, select_matches, zero_point
-from .ref_objects import LoadReferenceObjectsConfig, ReferenceRegion, RefObjLoader
+from .ref_objects import LoadReferenceObjectsConfig, ReferenceRegion, ReferenceShards, RefObjLoader
 
 __all__ = ["CalibrateConfig", "CalibrateResult", "CalibrateTask"]
 
@@ -94,11 +93,17 @@ class CalibrateTask:
         The configuration.
     name
         Dotted task name, for log and metadata.
-    read_shard, depth
-        Access to the reference catalogue, see `RefObjLoader`.
+    astrom_references, photo_references
+        The reference catalogues for astrometry and photometry; they may be the same.
     """
 
-    def __init__(self, config: CalibrateConfig, name: str, read_shard: ShardReader, depth: int) -> None:
+    def __init__(
+        self,
+        config: CalibrateConfig,
+        name: str,
+        astrom_references: ReferenceShards,
+        photo_references: ReferenceShards,
+    ) -> None:
         self.config = config
         self.name = name
         self.log = logging.getLogger(name)
@@ -123,8 +128,8 @@ class CalibrateTask:
         self.catalog_calculation = CatalogCalculationTask(
             config.catalogCalculation, f"{name}.catalogCalculation", schema
         )
-        self.astrom_loader = RefObjLoader(config.astromRefObjLoader, f"{name}.astromRefObjLoader", read_shard, depth)
-        self.photo_loader = RefObjLoader(config.photoRefObjLoader, f"{name}.photoRefObjLoader", read_shard, depth)
+        self.astrom_loader = RefObjLoader(config.astromRefObjLoader, f"{name}.astromRefObjLoader", astrom_references)
+        self.photo_loader = RefObjLoader(config.photoRefObjLoader, f"{name}.photoRefObjLoader", photo_references)
         self.astrometry = AstrometryTask(config.astrometry, f"{name}.astrometry")
         self.photo_matcher = SourceMatcher(config.astrometry.matcher, f"{name}.photoCal.matcher")
         for flag, doc in (

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from .doctor import doctor
 from .export import export
 from .ingest_calibs import ingest_calibs
 from .ingest_images import ingest_images
@@ -14,7 +15,12 @@ from .mount import mount
 from .process_ccd import process_ccd
 from .provenance import provenance
 from .query import query
+from .refcat import app as refcat
+from .regress import regress
+from .selftest import selftest
+from .show import show
 from .simulate import simulate
+from .site import app as site_app
 from .validate import validate
 
 __all__ = ["app"]
@@ -59,6 +65,12 @@ app.command(
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
     short_help="Process CCDs: raw to calibrated exposure and source catalogue.",
 )(process_ccd)
+app.command("show")(show)
+app.add_typer(refcat, name="refcat")
 app.command("validate")(validate)
+app.command("selftest")(selftest)
+app.add_typer(regress, name="regress")
 app.command("export")(export)
 app.command("provenance")(provenance)
+app.command("doctor")(doctor)
+app.add_typer(site_app, name="site")

@@ -34,6 +34,9 @@ def _process_ccd(words: Sequence[str]) -> int:
     arguments = _parsed(lambda: parse_process_ccd(words))
     if isinstance(arguments, int):
         return arguments
+    from ..site.doctor.quick import preflight
+
+    preflight(arguments)
     from ..pipeline.run import run_process_ccd
 
     return run_process_ccd(arguments)

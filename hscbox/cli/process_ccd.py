@@ -12,6 +12,9 @@ def process_ccd(context: typer.Context) -> None:
     from .arguments import parse_process_ccd
 
     arguments = parse_process_ccd(context.args, program="hscbox process-ccd")
+    from ..site.doctor.quick import preflight
+
+    preflight(arguments)
     from ..pipeline.run import run_process_ccd
 
     raise typer.Exit(run_process_ccd(arguments))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..errors import DamagedInputError, MissingInputError
 from ..fits import open_checked
+from ..mounts import missing_link_remedy
 from .fits_cards import CARD_SIZE
 from .fits_write import BLOCK, array_sum, word_sum
 from .metadata import Metadata
@@ -187,9 +188,7 @@ def _open(path: Path) -> Iterator[BinaryIO]:
                 yield stream
                 return
     except FileNotFoundError as error:
-        remedy = "Check the name"
-        if path.is_symlink():
-            remedy = f"It is a symbolic link to {path.readlink()}, which is not there: is that file system mounted?"
+        remedy = missing_link_remedy(path) or "Check the name"
         raise MissingInputError(f"No such file: {path}", remedy=remedy) from error
     except OSError as error:
         raise MissingInputError(f"Cannot read {path}: {error.strerror or error}") from error

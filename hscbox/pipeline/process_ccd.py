@@ -17,6 +17,7 @@ import lsst.pex.config as pex_config
 
 from .. import __version__
 from ..butler.butler import Butler
+from ..calibrate.ref_objects import ReferenceShards
 from ..calibrate.task import CalibrateConfig, CalibrateResult, CalibrateTask
 from ..camera.camera import load_camera
 from ..camera.detector import Detector
@@ -24,16 +25,14 @@ from ..camera.distortion import PIXEL_SCALE
 from ..camera.filters import canonical_name
 from ..camera.visit_info import visit_info_from_header
 from ..catalog.matches import write_denormalized
-from ..catalog.reference import ShardReader
-from ..catalog.reference_config import parse_reference_config
-from ..catalog.source_catalog import SourceCatalog
 from ..characterize.task import CharacterizeImageConfig, CharacterizeImageTask, CharacterizeResult
-from ..errors import FocusCcdError, HscboxError, MissingInputError
+from ..errors import FocusCcdError, HscboxError
 from ..files import sha256_file
 from ..image.exposure import Exposure
 from ..isr.task import IsrConfig, IsrResult, IsrTask
 from ..task_metadata import TaskMetadata, collecting, timed
 from .provenance import run_record
+from .references import References
 
 __all__ = ["CcdSummary", "ProcessCcdConfig", "ProcessCcdTask"]
 
@@ -50,17 +49,6 @@ class ProcessCcdConfig(pex_config.Config):  # type: ignore[misc]
     charImage = pex_config.ConfigField("Background, PSF and aperture corrections.", CharacterizeImageConfig)
     calibrate = pex_config.ConfigField("Deep catalogue, astrometry and zero point.", CalibrateConfig)
     doCalibrate = pex_config.Field("Go on after the characterization?", bool, default=True)
-
-    def validate(self) -> None:
-        """Refuse two reference catalogues: one is read for both."""
-        super().validate()
-        calibrate = self.calibrate
-        first, second = calibrate.astromRefObjLoader.ref_dataset_name, calibrate.photoRefObjLoader.ref_dataset_name
-        if first != second:
-            raise ValueError(
-                "ref_dataset_name of calibrate.astromRefObjLoader and calibrate.photoRefObjLoader must be equal, "
-                f"not {first} and {second}"
-            )
 
 
 @dataclass(frozen=True)
@@ -90,8 +78,11 @@ class _Inputs:
 
     def add(self, name: str, path: Path) -> str:
         digest = sha256_file(path)
-        self.files[name] = {"path": str(path), "sha256": digest}
+        self.note(name, path, digest)
         return digest
+
+    def note(self, name: str, path: Path, digest: str) -> None:
+        self.files[name] = {"path": str(path), "sha256": digest}
 
     def shards_digest(self) -> str:
         """Return one digest for all reference shards that were read."""
@@ -122,40 +113,16 @@ class ProcessCcdTask:
         self.isr = IsrTask(config.isr, f"{self.name}.isr")
         self.char_image = CharacterizeImageTask(config.charImage, f"{self.name}.charImage")
         self._inputs = _Inputs()
-        # Without calibration no reference is read, and none needs to be there.
-        depth = self._reference_depth() if config.doCalibrate else 0
-        self.calibrate = CalibrateTask(config.calibrate, f"{self.name}.calibrate", self._shard_reader(), depth)
+        self.calibrate = CalibrateTask(config.calibrate, f"{self.name}.calibrate", *self._references())
 
-    def _reference_name(self) -> str:
-        return str(self.config.calibrate.astromRefObjLoader.ref_dataset_name)
-
-    def _reference_depth(self) -> int:
-        name = self._reference_name()
-        try:
-            text = self.butler.get("ref_cat_config", name=name)
-        except MissingInputError as error:
-            remedy = "Mount the reference catalogues: hscbox mount REPO --ref-cats DIR"
-            raise MissingInputError(error.message, remedy=remedy) from error
-        return parse_reference_config(text, str(self.butler.path("ref_cat_config", name=name))).depth
-
-    def _shard_reader(self) -> ShardReader:
-        cache: dict[int | str, SourceCatalog] = {}
-        known = _Inputs()
-
-        def read(pixel: int | str) -> SourceCatalog | None:
-            name = f"ref_cat:{pixel}"
-            if pixel not in cache:
-                data_id = {"name": self._reference_name(), "pixel_id": str(pixel)}
-                try:
-                    path = self.butler.path("ref_cat", data_id)
-                except MissingInputError:
-                    return None
-                cache[pixel] = self.butler.get("ref_cat", data_id)
-                known.add(name, path)
-            self._inputs.files[name] = known.files[name]
-            return cache[pixel]
-
-        return read
+    def _references(self) -> list[ReferenceShards]:
+        """Return the catalogues for astrometry and photometry; without calibration neither needs to be there."""
+        if not self.config.doCalibrate:
+            return [ReferenceShards(lambda _: None, 0)] * 2
+        references = References(self.butler, sha256_file, lambda *noted: self._inputs.note(*noted))
+        config = self.config.calibrate
+        loaders = (config.astromRefObjLoader, config.photoRefObjLoader)
+        return [references.open(str(loader.ref_dataset_name)) for loader in loaders]
 
     def run(self, data_id: DataId) -> CcdSummary:
         """Process the CCD of an expanded data id and write its products.
@@ -246,7 +213,7 @@ class ProcessCcdTask:
         for name in (name for name, on in wanted.items() if on):
             calibs[name] = self.butler.get(name, data_id)
             path = self.butler.path(name, data_id)
-            self._inputs.files[name] = {"path": str(path), "sha256": calibs[name].sha256}
+            self._inputs.note(name, path, calibs[name].sha256)
         calibs["bf_kernel"] = None
         if config.doBrighterFatter:
             calibs["bf_kernel"] = self.butler.get("bfKernel", data_id)

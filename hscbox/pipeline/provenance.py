@@ -12,12 +12,11 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-import numpy as np
-
 from .. import __version__
 from .._environment import PINNED
 from ..butler.butler import Butler
 from ..butler.pickle_reader import load_pickle
+from ..dispatch import DispatchState, dispatch_state
 from ..errors import ConfigError, DamagedInputError
 
 __all__ = ["check_versions", "package_versions", "run_record", "verify_dispatch"]
@@ -77,18 +76,12 @@ def check_versions(butler: Butler, *, clobber: bool, strict: bool, log: logging.
     log.warning("%s", text)
 
 
-def verify_dispatch(log: logging.Logger) -> list[str]:
-    """Return the pinned settings that are not in force, warning about each."""
-    problems = []
-    if platform.machine() in {"x86_64", "AMD64"}:
-        problems = [name for name, value in PINNED.items() if os.environ.get(name) != value]
-        features = np._core._multiarray_umath.__cpu_features__  # type: ignore[attr-defined]
-        problems += [
-            f"numpy uses {name}" for name in ("AVX512_SKX", "X86_V4", "AVX512_ICL") if features.get(name) is True
-        ]
-    for problem in problems:
-        log.warning("Results may differ from other machines in the last digits: %s is not pinned", problem)
-    return problems
+def verify_dispatch(log: logging.Logger) -> DispatchState:
+    """Return the code paths in force, warning about each that keeps products from having the same bytes everywhere."""
+    state = dispatch_state()
+    for problem in state.problems:
+        log.warning("Results may differ from other machines in the last digits: %s", problem)
+    return state
 
 
 def run_record(
@@ -120,6 +113,7 @@ def run_record(
         "configSha256": config_digest,
         "versions": package_versions(),
         "environment": {name: os.environ.get(name, "") for name in PINNED},
+        "dispatch": dispatch_state().as_dict(),
         "machine": {"host": platform.node(), "system": platform.platform(), "python": sys.executable},
         "command": sys.argv,
         "started": started.isoformat(),

@@ -155,11 +155,10 @@ def _process(
 
 
 def _unknown(root: Path, ids: Expansion) -> UnknownDataIdError:
-    return UnknownDataIdError(
-        f"{ids.missing_summary()} in {root}",
-        remedy=f"List what there is with: hscbox query {root}",
-        missing=len(ids.missing),
-    )
+    reason, remedy = "", f"List what there is with: hscbox query {root}"
+    if ids.lost:
+        reason, remedy = f": {ids.lost[0].message}", ids.lost[0].remedy or remedy
+    return UnknownDataIdError(f"{ids.missing_summary()} in {root}{reason}", remedy=remedy, missing=len(ids.missing))
 
 
 def _missing_outcome(root: Path, ids: Expansion) -> CcdOutcome:

@@ -1,1 +1,1 @@
-"""Products held against the truth of the generator."""
+"""Products held against the truth of the generator and against goldens."""

@@ -1,0 +1,1 @@
+"""Reference catalogues made from tables, or downloaded from TAP services."""

@@ -1,0 +1,1 @@
+"""Pictures of frames and products, for a person to look at."""

@@ -1,0 +1,35 @@
+"""The list of checks. A new one is a function from `Context` to findings, and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ..finding import Context, Finding
+from .links import check_links, check_repository
+from .locks import check_locks
+from .machine import check_cpu, check_image, check_versions
+from .resources import check_memory, check_scratch, check_space
+from .site import check_site
+from .temporaries import check_temporaries
+
+__all__ = ["CHECKS", "run_checks"]
+
+CHECKS: tuple[Callable[[Context], Iterable[Finding]], ...] = (
+    check_image,
+    check_versions,
+    check_cpu,
+    check_site,
+    check_repository,
+    check_links,
+    check_locks,
+    check_temporaries,
+    check_space,
+    check_scratch,
+    check_memory,
+)
+
+
+def run_checks(context: Context) -> Iterator[Finding]:
+    """Yield the findings of every check."""
+    for check in CHECKS:
+        yield from check(context)

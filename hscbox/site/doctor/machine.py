@@ -1,0 +1,62 @@
+"""The machine and the program: image, versions, code paths of the processor."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...mounts import container_engine
+from ..finding import Context, Finding, State
+
+__all__ = ["check_cpu", "check_image", "check_versions", "image_identity"]
+
+
+def image_identity(prefix: Path | None = None) -> dict[str, str]:
+    """Return what the build of the image wrote about it; empty outside an image."""
+    file = (prefix or Path(sys.prefix)) / "share" / "hscbox" / "image.json"
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(key): str(value) for key, value in content.items()} if isinstance(content, dict) else {}
+
+
+def check_image(context: Context) -> Iterator[Finding]:
+    """Say which image this is and which engine runs it."""
+    del context
+    identity, engine = image_identity(), container_engine()
+    if identity:
+        words = ", ".join(f"{key} {value}" for key, value in identity.items() if value)
+        yield Finding("image", State.OK, f"{words}; run by {engine}")
+    elif engine:
+        yield Finding("image", State.OK, f"run by {engine}, an image without identity")
+    else:
+        yield Finding("image", State.OK, "not an image")
+
+
+def check_versions(context: Context) -> Iterator[Finding]:
+    """Say the versions of the packages that touch the numbers."""
+    del context
+    from ...pipeline.provenance import package_versions
+
+    yield Finding("versions", State.OK, ", ".join(f"{name} {text}" for name, text in package_versions().items()))
+
+
+def check_cpu(context: Context) -> Iterator[Finding]:
+    """Say which code paths the numerical libraries take."""
+    del context
+    from ...dispatch import dispatch_state
+
+    state = dispatch_state()
+    if state.bitwise:
+        yield Finding("processor", State.OK, f"{state}; same bytes as on other machines")
+    else:
+        yield Finding(
+            "processor",
+            State.WARN,
+            f"{state}: {'; '.join(state.problems)}",
+            "Products may differ from those of other machines in the last digits; "
+            "hscbox regress check says whether they are within the tolerances",
+        )

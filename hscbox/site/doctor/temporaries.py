@@ -1,0 +1,121 @@
+"""Files that killed processes left: temporary siblings of products, copies on their way, journals of registries."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from ...butler.calib_registry import CALIB_REGISTRY_NAME
+from ...butler.paths import absolute
+from ...butler.registry import REGISTRY_NAME
+from ..finding import Context, Finding, State
+from ..links import leaf_directories
+
+__all__ = ["check_temporaries", "is_temporary_name", "stale_files"]
+
+# `.name-8characters.suffix` of the one writer of files, `.name-pid` of the ingest, and the probe of locks.
+_NAME = re.compile(r"\..+-(?:[a-z0-9_]{8}(?:\.[^.]*)?|\d+)")
+_MOST_DIRECTORIES = 2000
+_MOST_ENTRIES = 5000
+_SHOWN = 5
+# No step of a run keeps a temporary file longer; a younger one may belong to a process that is alive.
+_HOUR = 3600.0
+
+
+def is_temporary_name(name: str) -> bool:
+    """Return whether a file has the name of a temporary of ours."""
+    return _NAME.fullmatch(name) is not None
+
+
+def check_temporaries(context: Context) -> Iterator[Finding]:
+    """Look for what killed processes left in the repository."""
+    if context.repository is None or not context.repository.is_dir():
+        return
+    root = absolute(context.repository)
+    yield from _journals(root)
+    found, directories = stale_files(root, time.time() - _HOUR)
+    scope = f"{directories} directories looked at"
+    if not found:
+        yield Finding("temporaries", State.OK, f"none older than an hour ({scope})")
+        return
+    shown = " ".join(shlex.quote(str(path)) for path in found[:_SHOWN])
+    more = f" ... and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    size = sum(_size(path) for path in found)
+    yield Finding(
+        "temporaries",
+        State.WARN,
+        f"{len(found)} temporary files of killed processes, {size / 1e6:.0f} MB ({scope})",
+        f"When no run is going on: rm {shown}{more}",
+    )
+
+
+def _journals(root: Path) -> Iterator[Finding]:
+    for registry in (root / REGISTRY_NAME, root / "CALIB" / CALIB_REGISTRY_NAME):
+        journal = registry.with_name(f"{registry.name}-journal")
+        if not journal.exists():
+            continue
+        writable = os.access(registry.parent, os.W_OK) and os.access(registry, os.W_OK)
+        # It holds what is needed to roll back: removing it would damage the registry.
+        yield Finding(
+            "temporaries",
+            State.WARN if writable else State.FAIL,
+            f"{journal}: a writer is at work, or was killed",
+            "Never remove it; the next command that reads the registry rolls back what is unfinished"
+            if writable
+            else f"Never remove it; run hscbox query {shlex.quote(str(root))} once where the registry can be written",
+        )
+
+
+def stale_files(root: Path, before: float) -> tuple[list[Path], int]:
+    """Return the temporary files of a repository that are older than a time, and how many directories were read.
+
+    Only the repository's own directories are read, a bounded number of entries each; links are not followed.
+    """
+    found: list[Path] = []
+    looked = 0
+    for directory in islice(_own_directories(root), _MOST_DIRECTORIES):
+        looked += 1
+        try:
+            with os.scandir(directory) as entries:
+                names = [e.name for e in islice(entries, _MOST_ENTRIES) if e.name.startswith(".")]
+        except OSError:
+            continue
+        for name in sorted(names):
+            path = directory / name
+            if is_temporary_name(name) and not path.is_dir() and _changed(path) < before:
+                found.append(path)
+    return found, looked
+
+
+def _own_directories(root: Path) -> Iterator[Path]:
+    yield root
+    yield from leaf_directories(root)
+    outputs = [root]
+    reruns = root / "rerun"
+    if reruns.is_dir():
+        outputs += sorted(place for place in reruns.iterdir() if place.is_dir() and not place.is_symlink())
+    for output in outputs:
+        for name in ("config", "schema"):
+            if (output / name).is_dir():
+                yield output / name
+        # pointing/filter/kind of an output repository
+        yield from (place for place in sorted(output.glob("[0-9]*/*/*")) if place.is_dir())
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return float("inf")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
