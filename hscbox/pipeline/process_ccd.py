@@ -5,12 +5,9 @@ This is the only place where pixels and files meet; the steps themselves never t
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import lsst.pex.config as pex_config
@@ -19,25 +16,20 @@ from .. import __version__
 from ..butler.butler import Butler
 from ..calibrate.ref_objects import ReferenceShards
 from ..calibrate.task import CalibrateConfig, CalibrateResult, CalibrateTask
-from ..camera.camera import load_camera
-from ..camera.detector import Detector
 from ..camera.distortion import PIXEL_SCALE
-from ..camera.filters import canonical_name
-from ..camera.visit_info import visit_info_from_header
 from ..catalog.matches import write_denormalized
 from ..characterize.task import CharacterizeImageConfig, CharacterizeImageTask, CharacterizeResult
-from ..errors import FocusCcdError, HscboxError
+from ..errors import HscboxError
 from ..files import sha256_file
 from ..image.exposure import Exposure
 from ..isr.task import IsrConfig, IsrResult, IsrTask
 from ..task_metadata import TaskMetadata, collecting, timed
+from .inputs import DataId, Inputs, isr_inputs
 from .provenance import run_record
 from .references import References
 
 __all__ = ["CcdSummary", "ProcessCcdConfig", "ProcessCcdTask"]
 
-DataId = Mapping[str, int | str | float]
-_CCDS_PER_VISIT = 200
 # Full width at half maximum of a Gaussian in units of its sigma.
 _FWHM = 2.3548
 
@@ -70,26 +62,6 @@ class CcdSummary:
     peak_memory_mib: float = float("nan")
 
 
-@dataclass
-class _Inputs:
-    """Files read for one CCD: path and SHA-256 by dataset name."""
-
-    files: dict[str, dict[str, str]] = field(default_factory=dict)
-
-    def add(self, name: str, path: Path) -> str:
-        digest = sha256_file(path)
-        self.note(name, path, digest)
-        return digest
-
-    def note(self, name: str, path: Path, digest: str) -> None:
-        self.files[name] = {"path": str(path), "sha256": digest}
-
-    def shards_digest(self) -> str:
-        """Return one digest for all reference shards that were read."""
-        shards = sorted((n, f["sha256"]) for n, f in self.files.items() if n.startswith("ref_cat:"))
-        return hashlib.sha256(repr(shards).encode()).hexdigest()
-
-
 class ProcessCcdTask:
     """Process CCDs of one repository with one configuration.
 
@@ -112,7 +84,7 @@ class ProcessCcdTask:
         self.log = logging.getLogger(self.name)
         self.isr = IsrTask(config.isr, f"{self.name}.isr")
         self.char_image = CharacterizeImageTask(config.charImage, f"{self.name}.charImage")
-        self._inputs = _Inputs()
+        self._inputs = Inputs()
         self.calibrate = CalibrateTask(config.calibrate, f"{self.name}.calibrate", *self._references())
 
     def _references(self) -> list[ReferenceShards]:
@@ -135,7 +107,7 @@ class ProcessCcdTask:
             A subclass that says what failed.
         """
         started = datetime.now(UTC)
-        self._inputs = _Inputs()
+        self._inputs = Inputs()
         metadata = TaskMetadata()
         status = "unexpected"
         try:
@@ -159,9 +131,7 @@ class ProcessCcdTask:
     def _run(self, data_id: DataId) -> CcdSummary:
         self.log.info("Processing %s", dict(data_id))
         with timed(self.name, "run"):
-            detector = science_detector(int(data_id["ccd"]))
-            isr = self._isr(data_id, detector)
-            exposure_id = int(data_id["visit"]) * _CCDS_PER_VISIT + detector.id
+            isr, exposure_id = self._isr(data_id)
             logging.getLogger(self.char_image.name).info("Processing %s", dict(data_id))
             characterized = self.char_image.run(exposure=isr.exposure, exposure_id=exposure_id)
             if self.config.charImage.doWrite:
@@ -175,54 +145,23 @@ class ProcessCcdTask:
                 raise calibrated.failure
         return _summary(isr, characterized, calibrated)
 
-    def _isr(self, data_id: DataId, detector: Detector) -> IsrResult:
+    def _isr(self, data_id: DataId) -> tuple[IsrResult, int]:
+        """Return the corrected frame and its exposure id."""
         logging.getLogger(self.isr.name).info("Performing ISR on sensor %s", dict(data_id))
-        raw_path = self.butler.path("raw", data_id)
-        digest = self._inputs.add("raw", raw_path)
-        raw = self.butler.get("raw", data_id)
-        visit_info = visit_info_from_header(raw.header)
-        filter_name = canonical_name(str(data_id["filter"]))
-        result = self.isr.run(
-            raw=raw,
-            detector=detector,
-            visit_info=visit_info,
-            filter_name=filter_name,
-            exposure_id=int(data_id["visit"]) * _CCDS_PER_VISIT + detector.id,
-            defects=self.butler.get("defects", data_id) if self.config.isr.doDefect else (),
-            **self._calibs(data_id, filter_name),
-        )
-        self._sign(result.exposure, digest)
+        arguments = isr_inputs(self.butler, data_id, self.config.isr, self._inputs)
+        result = self.isr.run(**arguments)
+        self._sign(result.exposure)
         if result.oss_thumbnail is not None:
             self.butler.put(result.oss_thumbnail, "ossThumb", data_id)
         if result.flattened_thumbnail is not None:
             self.butler.put(result.flattened_thumbnail, "flattenedThumb", data_id)
         if self.config.isr.doWrite:
             self.butler.put(result.exposure, "postISRCCD", data_id)
-        return result
+        return result, int(arguments["exposure_id"])
 
-    def _calibs(self, data_id: DataId, filter_name: str) -> dict[str, Any]:
-        """Read the master calibrations that the configuration asks for; the others are None."""
-        config = self.config.isr
-        wanted = {
-            "bias": config.doBias,
-            "dark": config.doDark,
-            "flat": config.doFlat,
-            "fringe": config.doFringe and filter_name in config.fringe.filters,
-        }
-        calibs: dict[str, Any] = dict.fromkeys(wanted)
-        for name in (name for name, on in wanted.items() if on):
-            calibs[name] = self.butler.get(name, data_id)
-            path = self.butler.path(name, data_id)
-            self._inputs.note(name, path, calibs[name].sha256)
-        calibs["bf_kernel"] = None
-        if config.doBrighterFatter:
-            calibs["bf_kernel"] = self.butler.get("bfKernel", data_id)
-            self._inputs.add("bfKernel", self.butler.path("bfKernel", data_id))
-        return calibs
-
-    def _sign(self, exposure: Exposure, raw_digest: str) -> None:
+    def _sign(self, exposure: Exposure) -> None:
         exposure.metadata.set("HSCBOX", __version__, "version of hscbox")
-        exposure.metadata.set("RAWSHA", raw_digest, "SHA-256 of the raw file")
+        exposure.metadata.set("RAWSHA", self._inputs.files["raw"]["sha256"], "SHA-256 of the raw file")
         exposure.metadata.set("CFGSHA", self.config_digest, "SHA-256 of the configuration")
 
     def _write(self, data_id: DataId, characterized: CharacterizeResult, calibrated: CalibrateResult) -> None:
@@ -242,24 +181,6 @@ class ProcessCcdTask:
             )
         self.butler.put(exposure, "calexp", data_id)
         self.butler.put(backgrounds, "calexpBackground", data_id)
-
-
-def science_detector(ccd: int) -> Detector:
-    """Return the detector of a CCD number.
-
-    Raises
-    ------
-    FocusCcdError
-        It is one of the focus CCDs.
-    """
-    detector = load_camera()[ccd]
-    if not detector.is_science:
-        raise FocusCcdError(
-            f"CCD {ccd} ({detector.name}) is a focus CCD and cannot be processed; science CCDs are 0 to 103",
-            remedy="Leave it out of --id",
-            ccd=ccd,
-        )
-    return detector
 
 
 def _summary(isr: IsrResult, characterized: CharacterizeResult, calibrated: CalibrateResult | None) -> CcdSummary:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 from ..butler.butler import Butler
 from ..butler.data_id import DataId
-from ..butler.derived import exposure_id
-from ..camera.filters import canonical_name
-from ..camera.visit_info import visit_info_from_header
 from ..image.exposure import Exposure
 from ..isr.task import IsrConfig, IsrTask
 from ..pipeline.config_store import load_config
-from ..pipeline.process_ccd import ProcessCcdConfig, science_detector
-from .frames import get_or_say
+from ..pipeline.inputs import Inputs, isr_inputs
+from ..pipeline.process_ccd import ProcessCcdConfig
 
 __all__ = ["ISR_STEPS", "recorded_isr_config", "run_isr"]
 
@@ -61,24 +57,5 @@ def run_isr(butler: Butler, data_id: DataId, config: IsrConfig, switches: dict[s
     chosen = copy.deepcopy(config)
     chosen.update(**{f"do{step}": on for step, on in switches.items()})
     chosen.qa.update(doThumbnailOss=False, doThumbnailFlattened=False)
-    detector = science_detector(int(data_id["ccd"]))
-    raw: Any = get_or_say(butler, "raw", data_id)
-    filter_name = canonical_name(str(data_id["filter"]))
-    wanted: dict[str, bool] = {
-        "bias": chosen.doBias,
-        "dark": chosen.doDark,
-        "flat": chosen.doFlat,
-        "fringe": chosen.doFringe and filter_name in chosen.fringe.filters,
-    }
-    calibs: dict[str, Any] = {name: butler.get(name, data_id) for name, on in wanted.items() if on}
-    result = IsrTask(chosen, "show.isr").run(
-        raw=raw,
-        detector=detector,
-        visit_info=visit_info_from_header(raw.header),
-        filter_name=filter_name,
-        bf_kernel=butler.get("bfKernel", data_id) if chosen.doBrighterFatter else None,
-        defects=butler.get("defects", data_id) if chosen.doDefect else (),
-        exposure_id=exposure_id(data_id),
-        **calibs,
-    )
+    result = IsrTask(chosen, "show.isr").run(**isr_inputs(butler, data_id, chosen, Inputs()))
     return result.exposure

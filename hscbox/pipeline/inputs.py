@@ -1,0 +1,110 @@
+"""What is read for one CCD, with the digests of all files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..butler.butler import Butler
+from ..butler.derived import exposure_id
+from ..camera.camera import load_camera
+from ..camera.detector import Detector
+from ..camera.filters import canonical_name
+from ..camera.visit_info import visit_info_from_header
+from ..errors import FocusCcdError
+from ..files import sha256_file
+from ..isr.task import IsrConfig
+
+__all__ = ["DataId", "Inputs", "isr_inputs", "science_detector"]
+
+DataId = Mapping[str, int | str | float]
+
+
+@dataclass
+class Inputs:
+    """Files read for one CCD: path and SHA-256 by dataset name."""
+
+    files: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def add(self, name: str, path: Path) -> None:
+        """Note a file and compute its digest."""
+        self.note(name, path, sha256_file(path))
+
+    def note(self, name: str, path: Path, digest: str) -> None:
+        """Note a file whose digest is known."""
+        self.files[name] = {"path": str(path), "sha256": digest}
+
+    def shards_digest(self) -> str:
+        """Return one digest for all reference shards that were read."""
+        shards = sorted((n, f["sha256"]) for n, f in self.files.items() if n.startswith("ref_cat:"))
+        return hashlib.sha256(repr(shards).encode()).hexdigest()
+
+
+def isr_inputs(butler: Butler, data_id: DataId, config: IsrConfig, inputs: Inputs) -> dict[str, Any]:
+    """Read the raw frame and the calibrations that the configuration asks for.
+
+    Parameters
+    ----------
+    inputs
+        Gets the files that are read.
+
+    Returns
+    -------
+    The arguments of `hscbox.isr.task.IsrTask.run`.
+
+    Raises
+    ------
+    FocusCcdError
+        It is a focus CCD.
+    InputError
+        A file is missing or damaged.
+    """
+    detector = science_detector(int(data_id["ccd"]))
+    inputs.add("raw", butler.path("raw", data_id))
+    raw = butler.get("raw", data_id)
+    filter_name = canonical_name(str(data_id["filter"]))
+    wanted = {
+        "bias": config.doBias,
+        "dark": config.doDark,
+        "flat": config.doFlat,
+        "fringe": config.doFringe and filter_name in config.fringe.filters,
+    }
+    calibs: dict[str, Any] = {name: butler.get(name, data_id) if on else None for name, on in wanted.items()}
+    for name, calib in calibs.items():
+        if calib is not None:
+            inputs.note(name, butler.path(name, data_id), calib.sha256)
+    kernel = None
+    if config.doBrighterFatter:
+        kernel = butler.get("bfKernel", data_id)
+        inputs.add("bfKernel", butler.path("bfKernel", data_id))
+    return {
+        "raw": raw,
+        "detector": detector,
+        "visit_info": visit_info_from_header(raw.header),
+        "filter_name": filter_name,
+        "exposure_id": exposure_id(dict(data_id)),
+        "defects": butler.get("defects", data_id) if config.doDefect else (),
+        "bf_kernel": kernel,
+        **calibs,
+    }
+
+
+def science_detector(ccd: int) -> Detector:
+    """Return the detector of a CCD number.
+
+    Raises
+    ------
+    FocusCcdError
+        It is one of the focus CCDs.
+    """
+    detector = load_camera()[ccd]
+    if not detector.is_science:
+        raise FocusCcdError(
+            f"CCD {ccd} ({detector.name}) is a focus CCD and cannot be processed; science CCDs are 0 to 103",
+            remedy="Leave it out of --id",
+            ccd=ccd,
+        )
+    return detector
