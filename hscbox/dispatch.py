@@ -82,7 +82,7 @@ def dispatch_state() -> DispatchState:
     level = cpu_level()
     core = np._core._multiarray_umath  # type: ignore[attr-defined]
     features = tuple(name for name in core.__cpu_dispatch__ if core.__cpu_features__.get(name))
-    libraries = _openblas_libraries()
+    libraries, lost = _openblas_libraries()
     blas = tuple(_ask(library, "corename") for library in libraries)
     numba_cpu, numba_features = _numba_target()
     if not is_x86_64():
@@ -91,7 +91,7 @@ def dispatch_state() -> DispatchState:
     problems = [
         *_cpu_problems(level),
         *_numpy_problems(features),
-        *_blas_problems(libraries, blas),
+        *_blas_problems(libraries, blas, lost),
         *_numba_problems(numba_cpu, numba_features),
         *_environment_problems(),
     ]
@@ -123,8 +123,8 @@ def _numpy_problems(features: tuple[str, ...]) -> list[str]:
     return problems
 
 
-def _openblas_libraries() -> list[ctypes.CDLL]:
-    """Return every OpenBLAS that this process has loaded."""
+def _openblas_libraries() -> tuple[list[ctypes.CDLL], list[str]]:
+    """Return every OpenBLAS that this process has loaded, and those of them that cannot be opened any more."""
     paths: set[str] = set()
     try:
         for line in Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
@@ -135,7 +135,14 @@ def _openblas_libraries() -> list[ctypes.CDLL]:
         for name in ("numpy", "scipy"):
             root = Path(str(sys.modules[name].__file__)).parents[1] / f"{name}.libs"
             paths.update(str(path) for path in root.glob("*openblas*"))
-    return [ctypes.CDLL(path) for path in sorted(paths)]
+    libraries, lost = [], []
+    for path in sorted(paths):
+        try:
+            libraries.append(ctypes.CDLL(path))
+        except OSError:
+            # An installation that is replaced while programs run leaves them libraries without a file.
+            lost.append(path)
+    return libraries, lost
 
 
 def _ask(library: ctypes.CDLL, question: str) -> str:
@@ -151,7 +158,9 @@ def _ask(library: ctypes.CDLL, question: str) -> str:
     return "unknown"
 
 
-def _blas_problems(libraries: list[ctypes.CDLL], blas: tuple[str, ...]) -> list[str]:
+def _blas_problems(libraries: list[ctypes.CDLL], blas: tuple[str, ...], lost: list[str]) -> list[str]:
+    if lost:
+        return [f"{path}, which is loaded, cannot be asked" for path in lost]
     if not libraries:
         return ["numpy and scipy have no OpenBLAS that could be asked"]
     wanted = PINNED["OPENBLAS_CORETYPE"]

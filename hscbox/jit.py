@@ -62,27 +62,36 @@ def _holds_compiled_code(directory: str) -> bool:
     return any(Path(directory).glob("*.nbi"))
 
 
-class _BesideSource(caching.InTreeCacheLocator):  # type: ignore[misc]
-    """The source's __pycache__, also where it can only be read."""
+class _Stamped:
+    """What all places of compiled code have in common."""
+
+    _py_file: str
+    only_read = False
 
     def get_source_stamp(self) -> str:
-        # Not the time of change, which is lost when an image gets one time for all its files.
+        # numba's own stamp is that of one file.
         return _source_digest(self._py_file)
+
+
+class _Given(_Stamped, caching.UserProvidedCacheLocator):  # type: ignore[misc]
+    """The directory that NUMBA_CACHE_DIR names."""
+
+
+class _BesideSource(_Stamped, caching.InTreeCacheLocator):  # type: ignore[misc]
+    """The source's __pycache__, also where it can only be read."""
 
     @classmethod
     def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _BesideSource | None:
         writable: _BesideSource | None = super().from_function(py_func, py_file)
         if writable is not None:
             return writable
-        only_read = cls(py_func, py_file)
-        return only_read if _holds_compiled_code(only_read.get_cache_path()) else None
+        found = cls(py_func, py_file)
+        found.only_read = True
+        return found if _holds_compiled_code(found.get_cache_path()) else None
 
 
-class _OfUser(caching.UserWideCacheLocator):  # type: ignore[misc]
+class _OfUser(_Stamped, caching.UserWideCacheLocator):  # type: ignore[misc]
     """The user's cache directory, if there is one."""
-
-    def get_source_stamp(self) -> str:
-        return _source_digest(self._py_file)
 
     @classmethod
     def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _OfUser | None:
@@ -94,7 +103,7 @@ class _OfUser(caching.UserWideCacheLocator):  # type: ignore[misc]
 
 
 class _Places(caching.CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (caching.UserProvidedCacheLocator, _BesideSource, _OfUser)
+    _locator_classes = (_Given, _BesideSource, _OfUser)
 
 
 class _Cache(caching.FunctionCache):  # type: ignore[misc]
@@ -111,7 +120,7 @@ class _Cache(caching.FunctionCache):  # type: ignore[misc]
                 self.flush()
             found = None
         if found is None:
-            _announce(self.cache_path)
+            _announce(self.cache_path, self._impl.locator.only_read)
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -122,5 +131,6 @@ class _Cache(caching.FunctionCache):  # type: ignore[misc]
 
 
 @functools.cache
-def _announce(directory: str) -> None:
-    _log.info("Compiling loops, which takes about a minute in all; the result is kept in %s", directory)
+def _announce(directory: str, only_read: bool) -> None:
+    fate = f"is not kept, {directory} can only be read" if only_read else f"is kept in {directory}"
+    _log.info("Compiling loops, which takes about a minute in all; the result %s", fate)

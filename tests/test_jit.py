@@ -42,9 +42,11 @@ def module(tmp_path: Path) -> Callable[[], ModuleType]:
     return load
 
 
+@pytest.mark.parametrize("given", [False, True])
 def test_another_text_of_a_called_function_in_another_file_is_compiled_anew(
-    module: Callable[[], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    given: bool, module: Callable[[], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(caching.config, "CACHE_DIR", str(tmp_path / "given") if given else "")
     room = tmp_path / "others/room"
     room.mkdir(parents=True)
     monkeypatch.setattr(jit, "_PACKAGE", room.parent)
@@ -58,6 +60,7 @@ def test_another_text_of_a_called_function_in_another_file_is_compiled_anew(
             hits.append(_hits(function))
     jit._rooms_digest.cache_clear()
     assert hits == [0, 1, 0, 1]
+    assert (tmp_path / "given").exists() == given
 
 
 def _refuse(self: Any) -> None:
@@ -133,4 +136,15 @@ def test_the_first_compilation_is_said_once(module: Callable[[], ModuleType], ca
     function = module().twice
     function(2.0), function(2)
     module().twice(2.0)
-    assert len(caplog.records) == 1 and "Compiling loops" in caplog.text
+    assert len(caplog.records) == 1 and "Compiling loops" in caplog.text and "is kept in" in caplog.text
+
+
+def test_that_nothing_is_kept_is_said(
+    module: Callable[[], ModuleType], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    module().twice(2.0)
+    jit._announce.cache_clear()
+    caplog.set_level("INFO", logger="hscbox.jit")
+    monkeypatch.setattr(caching._CacheLocator, "ensure_cache_path", _refuse)
+    module().twice(2)
+    assert "the result is not kept, " in caplog.text

@@ -44,31 +44,37 @@ def check(
 
     Example: `hscbox regress check --junit regress.xml`
     """
-    from ..errors import GoldenMismatchError
-    from ..regress.check import check_scene
+    from ..errors import HscboxError
+    from ..regress.check import SceneCheck, check_scene
+    from ..regress.failures import SceneFailure, verdict
     from ..regress.golden import read_golden
     from ..regress.places import golden_path, testdata_directory
     from ..regress.report import write_json, write_junit
     from ..regress.scenes import read_scenes
-    from .regress_output import print_check, working_directory
+    from .regress_output import print_check, print_failure, working_directory
 
     place = testdata_directory(testdata)
-    pairs = [(scene, read_golden(golden_path(place, scene.name))) for scene in read_scenes(place, scenes or ())]
-    checks = []
+    definitions = read_scenes(place, scenes or ())
+    checks: list[SceneCheck | SceneFailure] = []
     with working_directory(keep, again, reference, tuple(config or ())) as work:
-        for scene, golden in pairs:
-            checks.append(check_scene(scene, golden, work))
-            print_check(checks[-1])
+        for scene in definitions:
+            try:
+                result = check_scene(scene, read_golden(golden_path(place, scene.name)), work)
+            except HscboxError as error:
+                # The other scenes have something to say all the same.
+                failure = SceneFailure(scene.name, scene.title, error)
+                checks.append(failure)
+                print_failure(failure)
+                continue
+            checks.append(result)
+            print_check(result)
     if json_file is not None:
         write_json(json_file, checks)
     if junit is not None:
         write_junit(junit, checks)
-    failed = [result.scene for result in checks if not result.passed]
-    if failed:
-        raise GoldenMismatchError(
-            f"{len(failed)} of {len(checks)} scenes differ from their golden: {', '.join(failed)}",
-            remedy='Mend the program, or, if the change is wanted: hscbox regress accept SCENE --reason "..."',
-        )
+    wrong = verdict(checks)
+    if wrong is not None:
+        raise wrong
 
 
 @regress.command()

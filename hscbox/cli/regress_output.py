@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from ..regress.accept import Change
     from ..regress.check import SceneCheck, Work
     from ..regress.compare import Item
+    from ..regress.failures import SceneFailure
 
-__all__ = ["check_writable", "print_change", "print_check", "working_directory"]
+__all__ = ["check_writable", "print_change", "print_check", "print_failure", "working_directory"]
 
 _WIDTH = 110
 _SHOWN = 40
@@ -114,6 +115,11 @@ def print_check(check: SceneCheck) -> None:
     _plain(console, f"{check.scene}: {'passed' if check.passed else 'FAILED'}, level {check.level}: {check.why[0]}")
     for line in check.why[1:]:
         _plain(console, f"  {line}")
+
+
+def print_failure(failure: SceneFailure) -> None:
+    """Print why a scene could not be checked."""
+    _plain(_console(), f"{failure.scene}: NOT CHECKED: {failure.reason}")
 
 
 def print_change(change: Change) -> None:

@@ -13,9 +13,10 @@ __all__ = ["selftest"]
 def selftest(
     testdata: Annotated[Path | None, typer.Option("--testdata", help="Directory with scenes/ and goldens/.")] = None,
 ) -> None:
-    """Prove this installation in less than a minute: make, process and check a small frame; exit with 3 if it fails.
+    """Prove this installation: make, process and check a small frame; exit with 3 if it fails.
 
-    Offline; writes only below TMPDIR. Example: `hscbox selftest`
+    Takes less than a minute, and another one the first time, if loops have to be compiled. Offline; writes only below
+    TMPDIR. Example: `hscbox selftest`
     """
     from ..errors import ConfigError, GoldenMismatchError
     from ..regress.check import check_scene

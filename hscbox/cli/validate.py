@@ -43,7 +43,7 @@ def validate(
     for report in reports:
         _print(report, level)
     if json_file is not None:
-        text = json.dumps([report.as_dict(level.value) for report in reports], indent=1)
+        text = json.dumps([report.as_dict(level.value) for report in reports], indent=1, allow_nan=False)
         write_bytes(json_file, (text + "\n").encode())
     missed = [f"{limit.title} of visit {r.visit} ccd {r.ccd}" for r in reports for limit in r.missed(level.value)]
     if missed:

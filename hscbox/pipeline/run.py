@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from ..butler.butler import Butler
 from ..butler.data_id import parse_ids
 from ..butler.lookup import Expansion
 from ..butler.paths import rerun_paths, with_prefix
+from ..butler.repository import Repository, open_repository
 from ..errors import ConfigError, ExitStatus, MissingInputError, UnknownDataIdError, UsageError
+from ..files import output_failure
 from .arguments import DEFAULT_TIMEOUT, ProcessCcdArguments
 from .config_store import config_digest
 from .execution import CcdJob, CcdOutcome, DataId, combined_status, run_jobs
@@ -169,12 +172,29 @@ def _missing_outcome(root: Path, ids: Expansion) -> CcdOutcome:
 
 
 def _clobber(output: Path, source: Path) -> None:
-    if output.resolve() == source.resolve() or output.resolve() in source.resolve().parents:
-        raise UsageError(f"--clobber-output would delete the input {source}")
-    if output.exists() and not (output / "repositoryCfg.yaml").exists():
+    if output.is_symlink():
+        raise UsageError(
+            f"{output} is a symbolic link, which --clobber-output does not follow",
+            remedy="Give the directory that it leads to",
+        )
+    if not output.exists():
+        return
+    place = output.resolve()
+    for used in _with_parents(open_repository(source)):
+        if place == used or place in used.parents:
+            raise UsageError(f"--clobber-output would delete the input {used}")
+    if not (output / "repositoryCfg.yaml").exists():
         raise UsageError(
             f"{output} is no output repository (no repositoryCfg.yaml); it is not deleted",
             remedy="Remove it yourself if that is what you want",
         )
-    if output.exists():
+    try:
         shutil.rmtree(output)
+    except OSError as error:
+        raise output_failure(output, error) from error
+
+
+def _with_parents(repository: Repository) -> Iterator[Path]:
+    yield repository.root.resolve()
+    for parent in repository.parents:
+        yield from _with_parents(parent)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ DEFAULT_DEPTH = 7
 _DEEPEST = 12
 # A table of the whole sky at a small depth is no mistake; this many files in a directory is one.
 _MOST_SHARDS = 200_000
+# Besides the shards.
+_OWN_FILES = ("config.py", "master_schema.fits")
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def build(
     occupied = np.unique(trixel_of(np.degrees(catalog["coord_ra"]), np.degrees(catalog["coord_dec"]), depth))
     if len(occupied) > _MOST_SHARDS:
         raise UsageError(f"{len(occupied)} shards at depth {depth} are too many", remedy="Choose a smaller --depth")
-    room = output / f".{name}.building-{os.getpid()}"
+    room = _work_room(output, name)
     try:
         shards = write_shards(room, name, catalog, depth)
         empty = sorted(set(covered) - set(shards))
@@ -140,6 +142,7 @@ def build(
         for file, data in (extra_files or {}).items():
             write_bytes(room / name / file, data)
         every = tuple(sorted({*shards, *empty}))
+        _verify_files(room / name, [*(f"{number}.fits" for number in every), *(extra_files or {})])
         _verify(room / name, name, catalog, depth, every)
         check_free(output, name, depth)
         try:
@@ -149,6 +152,23 @@ def build(
     finally:
         shutil.rmtree(room, ignore_errors=True)
     return Built(path, every, tuple(empty), len(catalog))
+
+
+def _work_room(output: Path, name: str) -> Path:
+    """Make a new directory for the work: what a killed build left, perhaps under the same process id, is not ours."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        # Only its owner can enter it; the catalogue's own directory, made in it, gets what the umask grants.
+        return Path(tempfile.mkdtemp(dir=output, prefix=f".{name}.building-"))
+    except OSError as error:
+        raise output_failure(output / name, error) from error
+
+
+def _verify_files(root: Path, expected: Sequence[str]) -> None:
+    """Compare the directory with what was written: a run reads whatever shard is there."""
+    found, wanted = {path.name for path in root.iterdir()}, {*_OWN_FILES, *expected}
+    if found != wanted:
+        raise _unfaithful(root, f"there are unexpected or missing files: {', '.join(sorted(found ^ wanted)[:5])}")
 
 
 def _verify(root: Path, name: str, catalog: SourceCatalog, depth: int, shards: Sequence[int]) -> None:

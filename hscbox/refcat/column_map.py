@@ -248,7 +248,8 @@ def _tap(root: Section) -> Tap | None:
         url=section.text("url"),
         table=section.text("table"),
         region=section.choice("region", ("polygon", "circle")),
-        query_depth=section.whole("query_depth", 0, 12),
+        # Shards of depth 7 are fetched whole, so that a smaller depth would have no effect.
+        query_depth=section.whole("query_depth", 7, 12),
         max_rows=section.whole("max_rows", 1, 1_000_000),
         cuts=tuple(cuts),
     )

@@ -20,7 +20,7 @@ _CSV, _FITS, _PARQUET = (".csv", ".csv.gz"), (".fits", ".fit", ".fits.gz"), (".p
 
 
 def read_columns(path: Path, wanted: Sequence[str]) -> Columns:
-    """Read some columns of a table; the ending of its name says the format.
+    """Read some columns of a table; the ending of its name says the format. Of a FITS file the first table is read.
 
     Raises
     ------
@@ -44,9 +44,13 @@ def read_columns(path: Path, wanted: Sequence[str]) -> Columns:
     kind = "ascii.csv" if name.endswith(_CSV) else "fits"
     try:
         with warnings.catch_warnings():
-            # A truncated FITS file is only a warning to astropy; odd units are none of our business here.
-            warnings.simplefilter("error")
-            warnings.filterwarnings("ignore", category=UserWarning, module=r"astropy\.units")
+            if kind == "fits":
+                # A truncated file is only a warning to astropy. The others tell of odd units and needless keywords, or
+                # that of several tables the first is taken.
+                warnings.simplefilter("ignore")
+                warnings.filterwarnings("error", message="File may have been truncated")
+            else:
+                warnings.simplefilter("error")
             table = Table.read(path, format=kind)
     except MemoryError:
         raise

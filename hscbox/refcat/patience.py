@@ -55,7 +55,8 @@ def asked_wait(value: str | None, now: datetime.datetime) -> float | None:
         return float(text[:9])
     try:
         when = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
+        # The last for numbers of hundreds of digits.
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=datetime.UTC)

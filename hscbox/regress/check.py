@@ -12,7 +12,7 @@ from .fits_diff import diff_descriptions, diff_files, is_fits
 from .golden import Golden, Outcome
 from .held_to_truth import truth_items
 from .numbers import scene_numbers
-from .products import digests, list_files
+from .products import DAMAGE, digests, list_files, said
 from .runs import SceneRun, earlier_run, run_scene
 from .scenes import SceneDefinition
 
@@ -134,8 +134,8 @@ def produce(scene: SceneDefinition, work: Work) -> Produced:
     unreadable = []
     try:
         numbers |= scene_numbers(output, run.log)
-    except Exception as error:  # whatever a damaged product does to its reader is a finding
-        unreadable.append(Item("numbers", "products", "mismatch", "readable", "unreadable", str(error)))
+    except DAMAGE as error:
+        unreadable.append(Item("numbers", "products", "mismatch", "readable", "unreadable", said(error)))
     outcome = Outcome(run.exit, run.code, template)
     truth, quality = truth_items(scene, outcome, directory)
     files = list_files(output) if output.is_dir() else []

@@ -10,9 +10,25 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
+from ..errors import HscboxError
 from ..files import sha256_file
 
-__all__ = ["STRUCTURAL", "describe_fits", "digests", "list_files"]
+__all__ = ["DAMAGE", "STRUCTURAL", "describe_fits", "digests", "list_files", "said"]
+
+# What damaged products do to their readers: columns, cards or HDUs are not there (LookupError) or are None
+# (AttributeError), have another type, shape or text (TypeError, ValueError) or numbers nothing can be computed from
+# (ArithmeticError); the file ends early or breaks the standard (OSError, EOFError, VerifyError).
+DAMAGE = (
+    HscboxError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    OSError,
+    EOFError,
+    fits.VerifyError,
+)
 
 # Files that hold versions, times or machine: they must exist, their bytes are not compared.
 _RECORDS = ("config/packages.pickle", "/processCcd_metadata/")
@@ -74,6 +90,11 @@ def _describe(hdu: Any) -> dict[str, Any]:
     else:
         unit["statistics"] = _statistics(data)
     return unit
+
+
+def said(error: BaseException) -> str:
+    """Return what is wrong with a product that gave an error; a bare KeyError says nothing but a name."""
+    return str(error) if isinstance(error, HscboxError) else f"{type(error).__name__}: {error}"
 
 
 def _column(data: Any, name: str) -> list[Any]:

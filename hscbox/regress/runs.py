@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..boost import read_boost
-from ..errors import HscboxError, MissingInputError, TemporaryError
+from ..errors import ExitStatus, HscboxError, InputError, MissingInputError, TemporaryError, UsageError
 from ..files import write_bytes
 from .scenes import SceneDefinition
 
@@ -75,7 +75,11 @@ def run_scene(
     Raises
     ------
     HscboxError
-        A command before process-ccd failed.
+        A command before process-ccd failed; its class has the exit status of the command.
+    TemporaryError
+        The machine was in the way of a command.
+    KeyboardInterrupt
+        A command was interrupted.
     """
     directory.mkdir(parents=True, exist_ok=True)
     write_bytes(directory / "scene.json", (json.dumps(dict(scene.simulate), indent=1) + "\n").encode())
@@ -86,8 +90,10 @@ def run_scene(
         done = _run(command, directory)
         seconds[name] = round(time.monotonic() - started, 2)
         say(f"{scene.name}: {name} {seconds[name]:.1f} s")
-        if name != "process-ccd" and done.returncode:
-            raise HscboxError(f"{scene.name}: {' '.join(command)} ended with {done.returncode}: {_tail(done.stderr)}")
+        if done.returncode in {ExitStatus.TEMPORARY, ExitStatus.INTERRUPTED} or (
+            name != "process-ccd" and done.returncode
+        ):
+            raise _failure(scene.name, " ".join(command), done.returncode, done.stderr)
     write_bytes(directory / "process-ccd.log", (done.stdout + done.stderr).encode())
     run = _interpret(directory / "output", done, seconds)
     write_bytes(directory / _RECORD, (json.dumps(asdict(run), indent=1, sort_keys=True) + "\n").encode())
@@ -101,13 +107,27 @@ def earlier_run(directory: Path) -> SceneRun:
     ------
     MissingInputError
         There is none.
+    TemporaryError, KeyboardInterrupt
+        As `run_scene`.
     """
     try:
-        return SceneRun(**json.loads((directory / _RECORD).read_text(encoding="utf-8")))
+        run = SceneRun(**json.loads((directory / _RECORD).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise MissingInputError(
             f"{directory} holds no earlier run: {error}", remedy="Make one with: hscbox regress check --keep DIR"
         ) from error
+    if run.exit in {ExitStatus.TEMPORARY, ExitStatus.INTERRUPTED}:
+        raise _failure(directory.name, "process-ccd", run.exit, run.message)
+    return run
+
+
+def _failure(scene: str, command: str, status: int, text: str) -> BaseException:
+    """Return what a failed command is raised as, so that its exit status becomes that of the check."""
+    if status == ExitStatus.INTERRUPTED:
+        return KeyboardInterrupt()
+    kinds: tuple[type[HscboxError], ...] = (UsageError, InputError, TemporaryError)
+    kind = next((kind for kind in kinds if kind.exit_status == status), HscboxError)
+    return kind(f"{scene}: {command} ended with {status}: {_tail(text)}")
 
 
 def _commands(scene: SceneDefinition, overrides: Sequence[str]) -> dict[str, list[str]]:
@@ -121,7 +141,9 @@ def _commands(scene: SceneDefinition, overrides: Sequence[str]) -> dict[str, lis
 
 
 def _run(words: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hscbox", *words]
+    # The scripts of the image start Python isolated, so that no other hscbox or numpy gets in; so must these.
+    isolated = ["-I"] if sys.flags.isolated else []
+    command = [sys.executable, *isolated, "-m", "hscbox", *words]
     try:
         return subprocess.run(
             command, cwd=directory, capture_output=True, text=True, errors="replace", check=False, timeout=_TIMEOUT

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..butler.butler import Butler
-from ..errors import MissingInputError
+from ..errors import DamagedInputError, HscboxError, MissingInputError
 from .levels import LIMITS, Level, Limit
 from .measures import Measured
+from .products import DAMAGE, said
 from .quality import (
     astrometric_bias,
     bright_stars,
@@ -45,12 +47,15 @@ class CcdReport:
         return [limit for limit in LIMITS if not limit.holds(self.numbers[limit.name], level)]
 
     def as_dict(self, level: Level) -> dict[str, object]:
-        """Return the report for JSON: value, error, count, both bounds, distance and verdict of each number."""
+        """Return the report for JSON: value, error, count, both bounds and verdict of each number.
+
+        What could not be measured is None, since JSON knows no NaN.
+        """
         rows = {}
         for limit in LIMITS:
             measured = self.numbers[limit.name]
             rows[limit.name] = {
-                **asdict(measured),
+                **{name: _finite(value) for name, value in asdict(measured).items()},
                 "unit": limit.unit,
                 "floor": limit.floor,
                 "target": limit.target,
@@ -65,6 +70,10 @@ class CcdReport:
         }
 
 
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
 def validate_output(output: Path, truth: Path) -> list[CcdReport]:
     """Measure every CCD of `output` that has a truth directory ``<visit>-<ccd>`` in `truth`.
 
@@ -72,13 +81,15 @@ def validate_output(output: Path, truth: Path) -> list[CcdReport]:
     ------
     MissingInputError
         There is no truth, or none of its CCDs was processed.
+    DamagedInputError
+        A product lacks something, or nothing can be measured in it.
     """
     butler = Butler(inputs=output, quiet=True)
     reports = []
     places = truth_directories(truth)
     for visit, ccd, directory in places:
         if butler.datasetExists("calexp", visit=visit, ccd=ccd):
-            reports.append(validate_ccd(butler, visit, ccd, directory))
+            reports.append(_validated(butler, visit, ccd, directory))
     if not reports:
         names = ", ".join(f"{visit}-{ccd:03d}" for visit, ccd, _ in places) or "none"
         raise MissingInputError(
@@ -86,6 +97,15 @@ def validate_output(output: Path, truth: Path) -> list[CcdReport]:
             remedy="Process the simulated raws first, and give the truth directory that hscbox simulate wrote",
         )
     return reports
+
+
+def _validated(butler: Butler, visit: int, ccd: int, directory: Path) -> CcdReport:
+    try:
+        return validate_ccd(butler, visit, ccd, directory)
+    except HscboxError:
+        raise
+    except DAMAGE as error:
+        raise DamagedInputError(f"The products of visit {visit} ccd {ccd} cannot be measured: {said(error)}") from error
 
 
 def validate_ccd(butler: Butler, visit: int, ccd: int, directory: Path) -> CcdReport:

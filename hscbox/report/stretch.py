@@ -37,8 +37,8 @@ class GreyScale:
 
     def rgb(self, pixels: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Return colours (..., 3) of pixels (...); what is not finite is black."""
-        top = np.arcsinh((self.white - self.black) / self.soft)
-        level = np.arcsinh((np.nan_to_num(pixels, nan=self.black) - self.black) / self.soft) / top
+        distance = np.nan_to_num(pixels, nan=self.black) - self.black
+        level = _level(distance, self.white - self.black, self.soft)
         grey = np.rint(255.0 * np.clip(level, 0.0, 1.0)).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=-1)
 
@@ -49,8 +49,7 @@ class GreyScale:
 
     def value(self, level: float) -> float:
         """Return the value that is drawn with a level of grey from 0 (black) to 1 (white)."""
-        top = float(np.arcsinh((self.white - self.black) / self.soft))
-        return self.black + self.soft * float(np.sinh(level * top))
+        return self.black + _distance(level, self.white - self.black, self.soft)
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,7 @@ class DifferenceScale:
     def rgb(self, pixels: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Return colours (..., 3) of pixels (...); what is not finite is at the centre."""
         distance = np.nan_to_num(pixels, nan=self.centre) - self.centre
-        level = np.arcsinh(distance / self.soft) / np.arcsinh(self.half_width / self.soft)
-        return _two_sided(np.clip(level, -1.0, 1.0))
+        return _two_sided(np.clip(_level(distance, self.half_width, self.soft), -1.0, 1.0))
 
     def ramp(self, n: int) -> NDArray[np.uint8]:
         """Return n colours (n, 3), the lowest value first."""
@@ -75,8 +73,17 @@ class DifferenceScale:
 
     def value(self, level: float) -> float:
         """Return the value at a place of the ramp, from 0 (lowest) to 1 (highest)."""
-        top = float(np.arcsinh(self.half_width / self.soft))
-        return self.centre + self.soft * float(np.sinh((2.0 * level - 1.0) * top))
+        return self.centre + _distance(2.0 * level - 1.0, self.half_width, self.soft)
+
+
+def _level(distance: NDArray[np.float64], full: float, soft: float) -> NDArray[np.float64]:
+    """Return the stretched levels of distances, 1 where they are `full`; linear below `soft`."""
+    return np.asarray(np.arcsinh(distance / soft) / np.arcsinh(full / soft))
+
+
+def _distance(level: float, full: float, soft: float) -> float:
+    """Return the distance that has a level: the inverse of `_level`."""
+    return soft * float(np.sinh(level * float(np.arcsinh(full / soft))))
 
 
 def _two_sided(level: NDArray[np.float64]) -> NDArray[np.uint8]:

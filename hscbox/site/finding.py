@@ -67,7 +67,7 @@ class Context:
     repository
         Input or output repository; None to look at the machine only.
     output
-        Where a run would write: the repository asked about or the current directory by default.
+        Where a run would write; None for the current directory.
     processes, ccds
         Size of the run that is planned.
     profile

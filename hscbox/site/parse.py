@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import ConfigError
-from .profile import Batch, Bind, Container, Repository, SiteProfile
+from .profile import Batch, Bind, Container, Repository, SiteProfile, leading_variable
 
 __all__ = ["build", "merged", "parse"]
 
@@ -16,8 +16,7 @@ Table = dict[str, Any]
 
 SCHEDULERS = ("none", "slurm", "htcondor")
 
-_PATH = re.compile(r"(/|~(/|$)|\$(\w+|\{\w+\})(/|$))[^\x00-\x1f\x7f]*")
-_VARIABLE = re.compile(r"[A-Za-z_]\w*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODES = {"ro": True, "rw": False}
 
 
@@ -61,9 +60,13 @@ def _text(value: object) -> str:
     return value
 
 
+def _is_path(text: str) -> bool:
+    return text.startswith("/") or bool(leading_variable(text)[0])
+
+
 def _path(value: object) -> str:
     text = _text(value)
-    if text and not _PATH.fullmatch(text):
+    if text and not _is_path(text):
         raise ValueError("it must be an absolute path, or begin with ~ or $NAME")
     return text
 
@@ -99,7 +102,7 @@ def _bind(text: str, *, if_present: bool = False) -> Bind:
     """Return the bind that `SOURCE[:TARGET][:ro|:rw]` stands for; without a mode it can be written to."""
     parts = text.split(":")
     mode = parts.pop() if parts[-1] in _MODES else "rw"
-    if not 1 <= len(parts) <= 2 or not all(_PATH.fullmatch(part) for part in parts):
+    if not 1 <= len(parts) <= 2 or not all(map(_is_path, parts)):
         raise ValueError(f"{text!r} must be SOURCE[:TARGET][:ro] with absolute paths")
     return Bind(parts[0], parts[-1], _MODES[mode], if_present)
 

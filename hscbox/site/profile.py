@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Batch", "Bind", "Container", "Repository", "SiteProfile", "expanded"]
+__all__ = ["Batch", "Bind", "Container", "Repository", "SiteProfile", "expanded", "leading_variable"]
+
+# Names as the shell has them, of ASCII letters.
+_LEADING = re.compile(r"~|\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 
 
 @dataclass(frozen=True)
@@ -118,14 +122,21 @@ class SiteProfile:
     origins: tuple[str, ...] = ()
 
 
+def leading_variable(path: str) -> tuple[str, str]:
+    """Return the name of the variable that a path of a profile begins with, and the rest; without one "" and the path.
+
+    `~` stands for the variable HOME.
+    """
+    head, slash, rest = path.partition("/")
+    found = _LEADING.fullmatch(head)
+    return (found[1] or found[2] or "HOME", slash + rest) if found else ("", path)
+
+
 def expanded(path: str, environment: Mapping[str, str] | None = None) -> Path | None:
     """Return a path of a profile with its leading `$NAME` or `~` replaced; None if that variable is not set."""
     variables = os.environ if environment is None else environment
-    head, slash, rest = path.partition("/")
-    if head == "~":
-        head = variables.get("HOME", "")
-    elif head.startswith("$"):
-        head = variables.get(head[1:].strip("{}"), "")
-    else:
+    name, rest = leading_variable(path)
+    if not name:
         return Path(path)
-    return Path(head + slash + rest) if head else None
+    value = variables.get(name, "")
+    return Path(value + rest) if value else None

@@ -42,8 +42,9 @@ def find_profiles() -> dict[str, list[tuple[str, Path]]]:
             # Somebody else's or no home directory is no reason not to run.
             continue
         for file in files:
+            # Such as the hidden files of editors; a site that is asked for by such a name is told why it is not there.
             if not _NAME.fullmatch(file.stem):
-                raise ConfigError(f"{file} has a bad name; allowed are letters, digits, '_', '-' and '.'")
+                continue
             found.setdefault(file.stem, []).append((level, file))
     return dict(sorted(found.items()))
 
@@ -54,7 +55,7 @@ def load_profile(name: str) -> SiteProfile:
     Raises
     ------
     UsageError
-        There is no such site; the message names all.
+        There is no such site (the message names all), or there can be none.
     ConfigError
         One of its files is wrong.
     """
@@ -63,6 +64,8 @@ def load_profile(name: str) -> SiteProfile:
 
 
 def _content(name: str) -> tuple[Table, list[tuple[str, Path]]]:
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot be the name of a site; allowed are letters, digits, '_', '-' and '.'")
     found = find_profiles()
     if name not in found:
         near = difflib.get_close_matches(name, found, n=1)

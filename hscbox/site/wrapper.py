@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from .. import __version__
-from .profile import Bind, SiteProfile
+from .profile import Bind, SiteProfile, leading_variable
 
 __all__ = ["wrapper_script"]
 
@@ -45,12 +45,11 @@ def _lines(words: tuple[str, ...]) -> str:
 
 def _shell_path(path: str) -> str:
     """Return a path of a profile as a shell word; a leading variable or `~` is replaced when the script runs."""
-    head, slash, rest = path.partition("/")
-    name = "HOME" if head == "~" else head[1:].strip("{}") if head.startswith("$") else ""
+    name, rest = leading_variable(path)
     if not name:
         return shlex.quote(path)
     # Nothing at all if the variable is not set: what follows it would be another place.
-    return f'"${{{name}:+${name}{_in_quotes(slash + rest)}}}"'
+    return f'"${{{name}:+${name}{_in_quotes(rest)}}}"'
 
 
 def _in_quotes(text: str) -> str:

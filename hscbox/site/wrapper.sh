@@ -89,6 +89,11 @@ candidate() {
             note "not bound, since it would hide the image's own: ${place:-/}"
             return 0
             ;;
+        /bin/* | /etc/* | /lib/* | /lib32/* | /lib64/* | /opt/hscbox | /opt/hscbox/* | /proc/* | /sbin/* | /sys/* | \
+            /usr/bin* | /usr/lib* | /usr/sbin*)
+            note "not bound, since it would hide the image's own: $place"
+            return 0
+            ;;
     esac
     case $nl$wanted in *"$nl$place$tab$1$nl"*) ;; *) wanted=$wanted$place$tab$1$nl ;; esac
 }
@@ -196,7 +201,13 @@ repository() {
     done
 }
 
-parent_of() { if is_repository "$1"; then repository ro "$1"; else want ro "$1"; fi; }
+parent_of() { if is_repository "$1"; then repository ro "$1"; else directory ro "$1"; fi; }
+
+# directory MODE PATH: wants a path, and what the links lead to if it is a directory of calibrations.
+directory() {
+    want "$1" "$2"
+    if [ -e "$2/calibRegistry.sqlite3" ] || [ -L "$2/calibRegistry.sqlite3" ]; then calib_links "${2%/}" "$1"; fi
+}
 
 # cfg_values DIRECTORY: the parents and the calibration directory that repositoryCfg.yaml names, one a line.
 cfg_values() {
@@ -209,7 +220,7 @@ cfg_values() {
 # path MODE WORD: wants what a word of the command line stands for.
 path() {
     absolute "$2"
-    if is_repository "$full"; then repository "$1" "${full%/}"; else want "$1" "$full"; fi
+    if is_repository "$full"; then repository "$1" "${full%/}"; else directory "$1" "$full"; fi
 }
 
 # listed FILE: wants the directories of the paths in a file of words, and what the first path of each leads to.
@@ -244,14 +255,16 @@ first_of_each_directory() {
 case ${0##*/} in
     processCcd.py | ingestImages.py | ingestCalibs.py) set -- "${0##*/}" "$@" ;;
 esac
-repository_mode=ro file_mode=ro calib_mode=ro transfer='' previous=''
+repository_mode=ro file_mode=ro calib_mode=ro several='' transfer='' previous=''
 for word in "$@"; do
     case $previous in --mode) transfer=$word ;; esac
     case $word in --mode=*) transfer=${word#*=} ;; --rerun | --rerun=*) repository_mode=rw ;; esac
     previous=$word
 done
 case ${1-} in
-    process-ccd | processCcd.py | query | provenance | doctor | site | '' | -*) ;;
+    process-ccd | processCcd.py | query | provenance | doctor | site | show | validate | refcat | '' | -*) ;;
+    # The second file is written.
+    export) file_mode=rw ;;
     ingest-images | ingestImages.py)
         repository_mode=rw
         if [ "$transfer" = move ]; then file_mode=rw; fi
@@ -262,6 +275,8 @@ case ${1-} in
         ;;
     *) repository_mode=rw file_mode=rw ;;
 esac
+# The parsers of 2017 take several words after these options, the others one.
+case ${1-} in process-ccd | *.py) several=1 ;; esac
 
 site_binds
 want rw "$here"
@@ -285,10 +300,15 @@ for word in "$@"; do
     esac
     mode=$file_mode
     case $option in
-        --output | --report | --json | --junit | --junit-xml) mode=rw ;;
+        --output | --report | --json | --junit | --junit-xml | --keep) mode=rw ;;
         --calib) mode=$calib_mode ;;
-        --ref-cats | --truth) mode=ro ;;
-        --rerun | --id | --mode | --site | -j | --processes) value='' ;;
+        --ref-cats | --truth | --exposure | --map | --repo | --scene | --again | --reference) mode=ro ;;
+        -c | --config | -C | --configfile) mode=ro ;;
+        --testdata) ;;
+        --rerun | --id | --mode | --site | -j | --processes | -L | --loglevel | -t | --timeout | --show) value='' ;;
+        --badFile | --bad-file | --badId | --bad-id | --validity | --calibType | --calib-type | --format) value='' ;;
+        --dataset | --compare | --region | --mask | --level | --reason | --ccds | --name | --depth | --cone) value='' ;;
+        --url | --visit | --ccd | --filter | --seed | --rows | --exptime | --date | --seeing | --without) value='' ;;
         @) absolute "$value" && mode=ro && listed "$full" ;;
         *)
             # The name of the command is no path, even if a file has the same name.
@@ -301,7 +321,10 @@ for word in "$@"; do
             ;;
     esac
     # Options that take several words keep their meaning for the next one.
-    case $option in --id | -c | --config | -C | --configfile) ;; *) option='' ;; esac
+    case $several$option in
+        1--id | 1-c | 1--config | 1-C | 1--configfile | 1-L | 1--loglevel | 1--show | 1--badFile | 1--badId) ;;
+        *) option='' ;;
+    esac
     case $value in
         '' | *://*) continue ;;
         */*) ;;

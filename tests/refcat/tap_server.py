@@ -6,8 +6,10 @@ import gzip
 import hashlib
 import re
 import socket
+import struct
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,6 +121,13 @@ def _binary(table: Table) -> bytes:
     return stream.getvalue()
 
 
+def _disguised(body: bytes) -> bytes:
+    """Pack a VOTable so that, unread, the bytes have its begin (a file name in the gzip header) and its end tag."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = packer.compress(body) + packer.flush() + struct.pack("<II", zlib.crc32(body), len(body))
+    return b"\x1f\x8b\x08\x08\0\0\0\0\0\xff<VOTABLE >\0" + packed + b"</VOTABLE>"
+
+
 ERROR = (
     b'<VOTABLE version="1.4"><RESOURCE type="results"><INFO name="QUERY_STATUS" value="ERROR">no column '
     b"&lt;phot_g&gt; in this table</INFO></RESOURCE></VOTABLE>"
@@ -176,6 +185,15 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "elsewhere":
             trap = b'<DATA><FITS><STREAM href="file:///etc/passwd"/></FITS></DATA>'
             return self._plain(seen, 200, re.sub(rb"<DATA>.*</DATA>", trap, body, flags=re.DOTALL), {})
+        if fault == "packed-elsewhere":
+            trap = b'<DATA><BINARY><STREAM href="file:///etc/passwd"/></BINARY></DATA>'
+            return self._plain(seen, 200, _disguised(re.sub(rb"<DATA>.*</DATA>", trap, body, flags=re.DOTALL)), {})
+        if fault == "wide":
+            # The width and not the number of rows is what takes the memory.
+            wide = body.replace(
+                b"<TABLE>", b'<TABLE nrows="2000"><FIELD name="w" datatype="double" arraysize="99999"/>'
+            )
+            return self._plain(seen, 200, wide, {})
         if fault == "dtd-free-junk":
             return self._plain(seen, 200, body.replace(b"<TD>", b"<TD>x", 40), {})
         if fault == "everywhere":

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
 from hscbox.catalog.export import export_csv, export_parquet
@@ -15,6 +17,7 @@ from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.errors import DamagedInputError, MissingInputError, OutputError, UsageError
 from hscbox.refcat.build import build, build_from_table
 from hscbox.refcat.column_map import ColumnMap, load_map
+from hscbox.refcat.columns import read_columns
 from hscbox.simulate.reference import reference_catalog
 from hscbox.simulate.scene import Scene
 from hscbox.simulate.sources import scene_objects
@@ -215,6 +218,23 @@ def test_tables_that_cannot_be_read(
     assert not (tmp_path / "x").exists()
 
 
+def test_oddities_of_sound_fits_tables_do_no_harm(tmp_path: Path) -> None:
+    odd = fits.BinTableHDU.from_columns([fits.Column("a", "D", unit="Angstroms", array=[1.0, 2.0])])
+    odd.header["TNULL1"] = -999
+    other = fits.BinTableHDU.from_columns([fits.Column("b", "D", array=[3.0])])
+    path = tmp_path / "odd.fits"
+    fits.HDUList([fits.PrimaryHDU(), odd, other]).writeto(path, output_verify="ignore")
+    assert read_columns(path, ("a",))["a"].tolist() == [1.0, 2.0]
+    with pytest.raises(MissingInputError, match="lacks b; it has a"):
+        read_columns(path, ("b",))
+    # Whole rows, but not the whole file.
+    whole = tmp_path / "whole.fits"
+    fits.HDUList([fits.PrimaryHDU(), odd]).writeto(whole, output_verify="ignore")
+    whole.write_bytes(whole.read_bytes()[:-100])
+    with pytest.raises(DamagedInputError, match="truncated"):
+        read_columns(whole, ("a",))
+
+
 def test_what_exists_is_kept(jansky: ColumnMap, simulated: SourceCatalog, tmp_path: Path) -> None:
     export_csv(tmp_path / "t.csv", _in_degrees(simulated))
     built, _ = build_from_table(tmp_path / "t.csv", tmp_path / "r", "mine", jansky)
@@ -256,3 +276,29 @@ def test_covered_trixels_have_files(simulated: SourceCatalog, tmp_path: Path) ->
     shard = directory_reader(built.path)(131072)
     assert shard is not None
     assert len(shard) == 0
+
+
+def test_what_a_killed_build_left_is_not_taken_over(
+    simulated: SourceCatalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hscbox.refcat import build as module
+
+    # In a container the process id is the same again.
+    left = tmp_path / f".mine.building-{os.getpid()}" / "mine"
+    left.mkdir(parents=True)
+    (left / "131072.fits").write_bytes(b"of another table")
+    built = build(tmp_path, "mine", simulated)
+    assert sorted(built.path.glob("*.fits")) == sorted(
+        built.path / name for name in ("master_schema.fits", *(f"{number}.fits" for number in built.shards))
+    )
+    (tmp_path / "as-granted").mkdir()
+    assert built.path.stat().st_mode == (tmp_path / "as-granted").stat().st_mode
+
+    def generous(directory: Path, name: str, catalog: SourceCatalog, depth: int) -> list[int]:
+        shards = write_shards(directory, name, catalog, depth)
+        (directory / name / "131072.fits").touch()
+        return shards
+
+    monkeypatch.setattr(module, "write_shards", generous)
+    with pytest.raises(DamagedInputError, match=r"unexpected or missing files: 131072\.fits"):
+        build(tmp_path, "other", simulated)

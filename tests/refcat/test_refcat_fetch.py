@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 import json
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from hscbox.refcat.column_map import ColumnMap
 from hscbox.refcat.columns import pick_columns
 from hscbox.refcat.convert import convert
 from hscbox.refcat.fetch import Fetched, FetchRequest, Progress, fetch
+from hscbox.refcat.patience import asked_wait
 from hscbox.refcat.sky import outline, trixels_of
 
 
@@ -156,6 +158,13 @@ def test_a_busy_service_is_given_time(
     assert waits == [7.0, 2.0, 4.0, 1.0, 1.0]
 
 
+def test_a_wait_that_makes_no_sense_is_none() -> None:
+    now = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
+    assert asked_wait("Mon, 01 Jan 2024 00:00:30 GMT", now) == 30.0
+    for text in ("Mon, 01 Jan 2024 99999999999999999999:00:00 GMT", "Mon, 01 Jan 99999 00:00:00 GMT", "soon"):
+        assert asked_wait(text, now) is None
+
+
 def test_too_long_a_wait_is_left_to_the_user(
     wanted: FetchRequest, call: Callable[..., Fetched], knows: TapTable, waits: Waits
 ) -> None:
@@ -238,6 +247,8 @@ def test_a_service_that_cuts_everything(call: Callable[..., Fetched], knows: Tap
         ("portal", DamagedInputError, "not a VOTable: Please log in.*portal"),
         ("entity", DamagedInputError, "refers to other files"),
         ("elsewhere", DamagedInputError, "refers to other files"),
+        ("packed-elsewhere", DamagedInputError, "is not a VOTable"),
+        ("wide", DamagedInputError, r"too large: 2000 rows of 800\d{3} bytes"),
         ("everywhere", DamagedInputError, "objects outside of the region"),
         ("bomb", DamagedInputError, "unpacks to more than"),
     ],

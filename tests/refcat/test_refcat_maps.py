@@ -69,6 +69,10 @@ def test_query() -> None:
         (("[bands.g]", '[flags.bright]\ncolumn = "b"\nset_by = [1]\n[bands.g]'), "allowed flags are photometric"),
         (("[bands.g]", '[epoch]\nunit = "jyear"\n[bands.g]'), "epoch: give either 'value' or 'column'"),
         (("[bands.g]", '[tap]\nurl = "u"\ntable = "t"\nregion = "box"\n[bands.g]'), "tap.region: 'box' is unknown"),
+        (
+            ("[bands.g]", '[tap]\nurl = "u"\ntable = "t"\nregion = "circle"\nquery_depth = 6\n[bands.g]'),
+            "tap.query_depth: 6 is outside of 7 to 12",
+        ),
         (("[columns]", "[columns"), "is not TOML"),
     ],
 )

@@ -87,6 +87,21 @@ def test_the_state_is_that_of_the_libraries() -> None:
     assert late.endswith("() False\n") and "Haswell" not in late
 
 
+def test_a_library_without_a_file_is_a_problem_and_no_traceback(tmp_path: Path) -> None:
+    """As after an upgrade under a running program."""
+    code = (
+        "import ctypes, pathlib, shutil, sys, numpy\n"
+        "copy = pathlib.Path(sys.argv[1])\n"
+        "shutil.copy(next(pathlib.Path(numpy.__file__).parents[1].glob('numpy.libs/*openblas*')), copy)\n"
+        "ctypes.CDLL(str(copy)); copy.unlink()\n"
+        "from hscbox.dispatch import dispatch_state\n"
+        "print(*dispatch_state().problems, sep='\\n')\n"
+    )
+    copy = tmp_path / "libopenblas_old.so"
+    done = subprocess.run([sys.executable, "-c", code, copy], capture_output=True, text=True, check=True)
+    assert f"{copy} (deleted), which is loaded, cannot be asked" in done.stdout.splitlines()
+
+
 def test_a_processor_without_avx2_is_not_given_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_environment, "is_x86_64", lambda: True)
     monkeypatch.setattr(_environment, "cpu_flags", lambda: frozenset({"sse4_2", "avx"}))

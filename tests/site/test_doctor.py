@@ -20,6 +20,7 @@ from hscbox.errors import MissingInputError, NotMountedError, OutputError, Tempo
 from hscbox.pipeline.arguments import ProcessCcdArguments
 from hscbox.site import links
 from hscbox.site.doctor import locks as locks_module
+from hscbox.site.doctor import machine as machine_module
 from hscbox.site.doctor import quick as quick_module
 from hscbox.site.doctor import quick_check
 from hscbox.site.doctor import resources as resources_module
@@ -133,6 +134,13 @@ def test_read_only_place_is_fine_for_reading(place, monkeypatch):
         (".bashrc", False),
         (".gitignore", False),
         ("..", False),
+        (".processCcd-0a1b2c3d.py", True),
+        (".packages-0a1b2c3d.pickle~1", True),
+        (".HSC-0040984-055.fits.gz-ab3_9xyz", True),
+        (".notes-20240101", False),
+        (".backup-2024", False),
+        (".my-fileabcd", False),
+        (".script-20240101.py", False),
     ],
 )
 def test_names_of_temporaries(name, expected):
@@ -158,6 +166,31 @@ def test_old_temporaries_are_told_with_the_command_that_clears_them(place):
     assert states(findings) == ["warn"]
     assert f"rm '{old}'" in findings[0].remedy and young.name not in findings[0].remedy
     assert exit_status(findings) == 0
+
+
+def test_a_command_is_whole_however_many_there_are(place):
+    corr = place.work / "output/01378/HSC-R/corr"
+    corr.mkdir(parents=True)
+    for number in range(7):
+        path = corr / f".CORR-0040984-055-{number:08d}.fits"
+        path.touch()
+        os.utime(path, (1, 1))
+    (finding,) = check_temporaries(Context(place.work / "output"))
+    command, _, rest = finding.remedy.partition("; ")
+    assert command.count(".CORR") == 5 and "..." not in finding.remedy
+    assert rest == "then hscbox doctor again, for 2 more"
+
+
+def test_rooms_of_killed_builds_are_found(place):
+    (place.input / "ref_cats").unlink()
+    rooms = [place.input / f"ref_cats/.ps1.building-{name}" for name in ("ab3_9xyz", "12345", "atwork00")]
+    for room in rooms:
+        (room / "ps1").mkdir(parents=True)
+        for path in (room, room / "ps1"):
+            os.utime(path, (1, 1))
+    os.utime(rooms[2] / "ps1")
+    (finding,) = check_temporaries(Context(place.input))
+    assert finding.remedy == f"When no run is going on: rm -r '{rooms[1]}' '{rooms[0]}'"
 
 
 def test_journal_is_never_to_be_removed(place, monkeypatch):
@@ -213,6 +246,20 @@ def test_identity_of_the_image(tmp_path):
     (tmp_path / "share/hscbox").mkdir(parents=True)
     (tmp_path / "share/hscbox/image.json").write_text('{"name": "hscbox", "revision": "abc"}')
     assert image_identity(tmp_path) == {"name": "hscbox", "revision": "abc"}
+
+
+@pytest.mark.parametrize(
+    ("identity", "engine", "said"),
+    [
+        ({}, None, "not an image"),
+        ({}, "docker", "not an image of hscbox; marks of docker are here"),
+        ({"name": "hscbox"}, "docker", "name hscbox; run by docker"),
+    ],
+)
+def test_an_engine_is_only_named_where_it_is_known(monkeypatch, identity, engine, said):
+    monkeypatch.setattr(machine_module, "image_identity", lambda: identity)
+    monkeypatch.setattr(machine_module, "container_engine", lambda: engine)
+    assert [finding.what for finding in machine_module.check_image(Context())] == [said]
 
 
 def test_command_writes_json_and_exits_with_the_status(place):
@@ -281,6 +328,32 @@ def test_one_lost_raw_of_several_does_not_stop_the_others(place):
     quick_check(place.input, None, ids=[{"visit": 40984}])
     with pytest.raises(MissingInputError, match=r"lost\.fits"):
         quick_check(place.input, None, ids=[{"visit": 40984, "ccd": 56}])
+
+
+def test_a_raw_that_one_of_the_repositories_has_is_not_lost(place):
+    """The link of the rerun dangles, the one of its parent does not; of the other raw it is the other way round."""
+    output = place.work / "output"
+    (output / place.raw_link.parent.relative_to(place.input)).mkdir(parents=True)
+    (output / "repositoryCfg.yaml").write_text(
+        "!RepositoryCfg_v1\n_mapper: &id001 !!python/name:lsst.obs.hsc.hscMapper.HscMapper ''\n_mapperArgs: {}\n"
+        "_parents: [../input]\n_policy: null\n_root: null\ndirty: true\n"
+    )
+    link = output / place.raw_link.relative_to(place.input)
+    link.symlink_to(place.disk / "raw dir/lost.fits")
+    quick_check(output, None, ids=IDS)
+    place.raw_link.unlink()
+    place.raw_link.symlink_to(place.disk / "raw dir/lost.fits")
+    with pytest.raises(MissingInputError, match=r"lost\.fits"):
+        quick_check(output, None, ids=IDS)
+
+
+def test_registries_are_closed_whatever_happens(place, monkeypatch):
+    closed = []
+    monkeypatch.setattr(quick_module.Lookup, "exposures", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("hscbox.butler.registry.Registry.close", lambda registry: closed.append(registry))
+    with pytest.raises(ZeroDivisionError):
+        quick_check(place.input, None, ids=IDS)
+    assert len(closed) == 1
 
 
 def test_needless_links_may_dangle(place):

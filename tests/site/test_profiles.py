@@ -87,6 +87,10 @@ def test_new_site_of_a_project_is_found(tmp_path):
         ("binds = ['/a:/b:/c:ro']", ("'binds'",)),
         ("scratch = 'tmp'", ("'scratch'", "absolute")),
         ("[container]\nenvironment = ['A=B']", ("'container.environment'", "A=B")),
+        ("[container]\nenvironment = ['Aé']", ("'container.environment'", "Aé")),
+        ("binds = ['$1x/foo:ro']", ("'binds'", "absolute")),
+        ("scratch = '$TMPDIRé/x'", ("'scratch'", "absolute")),
+        ("scratch = '${TMPDIR/x'", ("'scratch'", "absolute")),
         ("[batch]\nscheduler = 'pbs'", ("'batch.scheduler'", "slurm")),
         ("batch = 'slurm'", ("'batch'", "table")),
         ("[batch]\nlicences = 'sps'", ("'batch.licences'", "list")),
@@ -106,11 +110,21 @@ def test_unknown_site_names_those_that_are_known():
         load_profile("ccin2p")
 
 
+def test_an_oddly_named_file_harms_no_other_site(tmp_path):
+    for name in (".#mine", "my site"):
+        write(tmp_path / f"project/hscbox-sites/{name}.toml", "not TOML")
+    assert list(find_profiles()) == ["ccin2p3", "local"]
+    assert load_profile("local").name == "local"
+    with pytest.raises(UsageError, match="'my site' cannot be the name of a site; allowed are letters"):
+        load_profile("my site")
+
+
 def test_leading_variables_are_replaced():
     assert expanded("$TMPDIR/x", {"TMPDIR": "/scratch/job 1"}) == Path("/scratch/job 1/x")
     assert expanded("${TMPDIR}", {"TMPDIR": "/t"}) == Path("/t")
     assert expanded("~/x", {"HOME": "/home/me"}) == Path("/home/me/x")
     assert expanded("$TMPDIR/x", {}) is None
+    assert expanded("${TMPDIR/x", {"TMPDIR": "/t"}) == Path("${TMPDIR/x")
 
 
 def test_check_of_a_site(tmp_path, monkeypatch):

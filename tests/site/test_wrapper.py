@@ -129,6 +129,24 @@ def test_links_inside_the_calibrations_are_followed(host, place, tmp_path):
     assert binds[str(tmp_path / "masters")] == binds[str(tmp_path / "kernels")] == "ro"
 
 
+@pytest.mark.parametrize("how", ["option", "environment", "record"])
+def test_links_inside_other_calibrations_are_followed(host, place, tmp_path, how):
+    calib = tmp_path / "calib 2"
+    (calib / "BIAS/2015-10-10/NONE").mkdir(parents=True)
+    (calib / "calibRegistry.sqlite3").touch()
+    (tmp_path / "masters").mkdir()
+    (tmp_path / "masters/b.fits").touch()
+    (calib / "BIAS/2015-10-10/NONE/BIAS-055.fits").symlink_to(tmp_path / "masters/b.fits")
+    if how == "option":
+        binds = host.binds(*PROCESS, "--calib", calib)
+    elif how == "environment":
+        binds = host.binds(*PROCESS, PIPE_CALIB_ROOT=str(calib))
+    else:
+        (place.input / "repositoryCfg.yaml").write_text(f"_mapperArgs: {{calibRoot: {calib}}}\n")
+        binds = host.binds(*PROCESS)
+    assert binds[str(calib)] == binds[str(tmp_path / "masters")] == "ro"
+
+
 def test_options_name_further_places(host, place, tmp_path):
     for name in ("calib 2", "configs", "elsewhere"):
         (tmp_path / name).mkdir()
@@ -148,6 +166,38 @@ def test_rerun_and_ingest_write_into_the_repository(host, place):
     assert host.binds("ingest-images", "input", raw, "--mode", "move")[str(place.disk / "raw dir")] == "rw"
     assert str(place.input) not in host.binds("ingest-images", "input", raw)
     assert host.binds("ingest-calibs", "input", "x.fits", "--validity", "9")[str(place.disk / "CALIB")] == "rw"
+
+
+def test_values_of_options_are_not_taken_for_the_repository(host, place, tmp_path):
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    (other / "_mapper").touch()
+    for words in (("--validity", "9"), ("-c", "clobber=True"), ("--calib-type", "bias", "--dry-run")):
+        assert host.binds("ingest-calibs", *words, other, "x.fits")[str(other)] == "rw"
+    assert host.binds("ingest-images", "-c", "clobber=True", "--bad-id", "visit=2", other, "x")[str(other)] == "rw"
+    assert host.binds("process-ccd", other, "-L", "debug", "--rerun", "my")[str(other)] == "rw"
+
+
+def test_commands_that_only_read_cannot_write(host, place, tmp_path):
+    for name in ("out", "truth", "maps", "refs", "tables"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "out/_mapper").touch()
+    for path in ("out/src.fits", "maps/my.toml", "tables/t.csv"):
+        (tmp_path / path).touch()
+    out, truth = tmp_path / "out", tmp_path / "truth"
+    assert host.binds("show", out, "--id", "visit=2", "--output", f"{tmp_path}/refs/x.png") == {
+        **dict.fromkeys([str(place.work), str(tmp_path / "refs")], "rw"),
+        str(out): "ro",
+    }
+    assert host.binds("validate", out, "--truth", truth) == {str(place.work): "rw", str(out): "ro", str(truth): "ro"}
+    exported = host.binds("export", out / "src.fits", tmp_path / "refs/x.csv")
+    assert exported[str(out)] == "ro" and exported[str(tmp_path / "refs")] == "rw"
+    built = host.binds(
+        *("refcat", "build", tmp_path / "tables/t.csv", "--name", "a", "--output", tmp_path / "refs"),
+        *("--map", tmp_path / "maps/my.toml"),
+    )
+    assert built[str(tmp_path / "refs")] == "rw"
+    assert built[str(tmp_path / "maps")] == built[str(tmp_path / "tables")] == "ro"
 
 
 def test_output_repository_leads_to_its_parents(host, place, tmp_path):
@@ -201,10 +251,13 @@ def test_dangling_links_are_told(host, place):
     assert f"warning: {place.input}/CALIB leads to /spsX/calib, which is not there on this machine" in done.stderr
 
 
-def test_system_directories_are_never_bound(host, place):
+@pytest.mark.parametrize("system", ["/usr", "/usr/lib", "/usr/bin", "/etc/ssl", "/lib"])
+def test_system_directories_are_never_bound(host, place, system):
     (place.input / "CALIB").unlink()
-    (place.input / "CALIB").symlink_to("/usr")
-    assert "/usr" not in host.binds(*PROCESS)
+    (place.input / "CALIB").symlink_to(system)
+    bound = host.binds(*PROCESS)
+    assert "/usr" not in bound
+    assert not [path for path in bound if path.startswith(("/usr/lib", "/usr/bin", "/etc", "/bin", "/lib"))]
 
 
 def test_circle_of_links_ends(host, place):
@@ -251,6 +304,16 @@ def test_values_of_a_profile_are_no_shell_code(host, tmp_path):
     done = host.run(*PROCESS, HSCBOX_IMAGE="")
     assert done.returncode == 2 and "there is no image" in done.stderr
     assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("head", ["$HOME}CODE${HOME", "${HOME}CODE", "$HOME-CODE", "${HOME:-CODE}", "$éCODE"])
+def test_only_a_whole_variable_is_one(host, tmp_path, head):
+    """The file that the code would make is in the working directory: a slash would end the head."""
+    image = head.replace("CODE", "$(touch pwned)")
+    host.profile(SiteProfile("s", container=Container(image)))
+    done = host.run(*PROCESS, HSCBOX_IMAGE="")
+    assert done.returncode == 2 or image in done.stdout
+    assert not list(tmp_path.rglob("pwned"))
 
 
 @pytest.mark.parametrize("name", ["local", "ccin2p3"])

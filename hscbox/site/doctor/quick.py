@@ -137,18 +137,18 @@ def _check_raws(root: Path, calib: Path | None, ids: Sequence[DataId], points: M
     looked = 0
     try:
         lookup = Lookup([open_repository(root, calib)])
-        for data_id in ids[:_MOST_IDS]:
-            # Without a visit, the whole registry might have to be gone through.
-            rows = lookup.exposures(lookup.check_keys(data_id), limit=_MOST_RAWS) if "visit" in data_id else []
-            for row in rows[: _MOST_RAWS - looked]:
-                looked += 1
-                relative = kind.path(row)
-                for repository in lookup.repositories:
-                    found = _broken_raw(repository.root / relative, points)
+        try:
+            for data_id in ids[:_MOST_IDS]:
+                # Without a visit, the whole registry might have to be gone through.
+                rows = lookup.exposures(lookup.check_keys(data_id), limit=_MOST_RAWS) if "visit" in data_id else []
+                for row in rows[: _MOST_RAWS - looked]:
+                    looked += 1
+                    found = _broken_raw([place.root / kind.path(row) for place in lookup.repositories], points)
                     if found is not None:
                         broken.append(found)
-        for registry in lookup.registries:
-            registry.close()
+        finally:
+            for registry in lookup.registries:
+                registry.close()
     except HscboxError:
         # The run meets the same problem, in its own words.
         return
@@ -157,12 +157,18 @@ def _check_raws(root: Path, calib: Path | None, ids: Sequence[DataId], points: M
         raise missing_link_error(worst)
 
 
-def _broken_raw(path: Path, points: Mapping[str, str]) -> Dangling | None:
-    for ending in ENDINGS:
-        found = dangling(path.with_name(path.name + ending), directory=False, points=points)
-        if found is not None:
-            return found
-    return None
+def _broken_raw(paths: Sequence[Path], points: Mapping[str, str]) -> Dangling | None:
+    """Return a raw's broken link; None if one of its places, in the repository or its parents, has it."""
+    links: list[Dangling] = []
+    for path in paths:
+        for ending in ENDINGS:
+            place = path.with_name(path.name + ending)
+            if os.path.exists(place):  # noqa: PTH110  (never raises)
+                return None
+            found = dangling(place, directory=False, points=points)
+            if found is not None:
+                links.append(found)
+    return worst_link(links)
 
 
 def _check_space(output: Path, ccds: int) -> None:

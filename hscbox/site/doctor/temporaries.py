@@ -18,8 +18,19 @@ from ..links import leaf_directories
 
 __all__ = ["check_temporaries", "is_temporary_name", "stale_files"]
 
-# `.name-8characters.suffix` of the one writer of files, `.name-pid` of the ingest, and the probe of locks.
-_NAME = re.compile(r"\..+-(?:[a-z0-9_]{8}(?:\.[^.]*)?|\d+)")
+# `.name-8characters.suffix` of the one writer of files, with what it writes into repositories; `.name-8characters` and
+# `.name-pid` of the ingest; and the probe of locks. Nothing else may match: the user is told to remove it.
+_NAME = re.compile(
+    r"\.(?:"
+    r".+-[a-z0-9_]{8}\.(?:fits|png|boost)"
+    r"|(?:packages-[a-z0-9_]{8}\.pickle|processCcd-[a-z0-9_]{8}\.py|repositoryCfg-[a-z0-9_]{8}\.yaml)(?:~1)?"
+    r"|_mapper-[a-z0-9_]{8}"
+    r"|.+\.fits(?:\.gz|\.fz)?-(?:[a-z0-9_]{8}|\d+)"
+    r"|hscbox-lock-[a-z0-9_]{8}\.sqlite3(?:-journal)?"
+    r")"
+)
+# Where `hscbox refcat` builds a catalogue.
+_ROOM = re.compile(r"\..+\.building-[a-z0-9_]+")
 _MOST_DIRECTORIES = 2000
 _MOST_ENTRIES = 5000
 _SHOWN = 5
@@ -43,14 +54,15 @@ def check_temporaries(context: Context) -> Iterator[Finding]:
     if not found:
         yield Finding("temporaries", State.OK, f"none older than an hour ({scope})")
         return
+    command = "rm -r" if any(path.is_dir() for path in found[:_SHOWN]) else "rm"
     shown = " ".join(shlex.quote(str(path)) for path in found[:_SHOWN])
-    more = f" ... and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    more = f"; then hscbox doctor again, for {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     size = sum(_size(path) for path in found)
     yield Finding(
         "temporaries",
         State.WARN,
         f"{len(found)} temporary files of killed processes, {size / 1e6:.0f} MB ({scope})",
-        f"When no run is going on: rm {shown}{more}",
+        f"When no run is going on: {command} {shown}{more}",
     )
 
 
@@ -74,6 +86,8 @@ def _journals(root: Path) -> Iterator[Finding]:
 def stale_files(root: Path, before: float) -> tuple[list[Path], int]:
     """Return the temporary files of a repository that are older than a time, and how many directories were read.
 
+    Rooms in which a reference catalogue was built are among them, as directories.
+
     Only the repository's own directories are read, a bounded number of entries each; links are not followed.
     """
     found: list[Path] = []
@@ -89,6 +103,12 @@ def stale_files(root: Path, before: float) -> tuple[list[Path], int]:
             path = directory / name
             if is_temporary_name(name) and not path.is_dir() and _changed(path) < before:
                 found.append(path)
+    ref_cats = root / "ref_cats"
+    if ref_cats.is_dir() and not ref_cats.is_symlink():
+        looked += 1
+        rooms = (path for path in sorted(ref_cats.iterdir()) if _ROOM.fullmatch(path.name) and path.is_dir())
+        # Files come to the catalogue in the room.
+        found += [room for room in rooms if max(map(_changed, (room, *room.iterdir()))) < before]
     return found, looked
 
 
