@@ -10,7 +10,7 @@ __all__ = ["fill_bad_regions"]
 
 
 def fill_bad_regions(exposure: Exposure, statistic: str = "MEANCLIP") -> tuple[int, float]:
-    """Set, in place, pixels that are BAD but not INTRP to a statistic of the pixels that are not BAD.
+    """Set, in place, pixels that are BAD but not INTRP to a statistic of the pixels without BAD and NO_DATA.
 
     Returns
     -------
@@ -18,7 +18,7 @@ def fill_bad_regions(exposure: Exposure, statistic: str = "MEANCLIP") -> tuple[i
         Number of pixels set and the value [ADU], clipped mean or median; without good pixels nothing is set.
     """
     bad = mask_bits("BAD")
-    good = (exposure.image, exposure.mask, bad)
+    good = (exposure.image, exposure.mask, mask_bits("BAD", "NO_DATA"))
     value = median(*good) if statistic == "MEDIAN" else clipped_mean(*good).mean
     if value != value:
         return 0, value

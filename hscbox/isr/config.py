@@ -131,6 +131,11 @@ class IsrConfig(pex.Config):  # type: ignore[misc]
     brighterFatterApplyGain = pex.Field(
         dtype=bool, default=True, doc="Convert to electrons for the brighter-fatter correction?"
     )
+    brighterFatterConserveCharge = pex.Field(
+        dtype=bool,
+        default=True,
+        doc="Fluxes through pixel faces, which conserve charge? Otherwise central differences as in the original.",
+    )
     growSaturationFootprintSize = pex.RangeField(
         dtype=int, default=1, min=0, doc="Pixels by which saturated regions are grown before interpolation."
     )

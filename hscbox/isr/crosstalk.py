@@ -28,8 +28,8 @@ def subtract_crosstalk(
     Parameters
     ----------
     exposure
-        Image [ADU], linear, before gain correction. Ghosts of pixels at or above `min_pixel_to_mask` get CROSSTALK,
-        unless they are as bright themselves.
+        Image [ADU], linear, before gain correction; what is not finite leaves no ghost. Ghosts of pixels at or above
+        `min_pixel_to_mask` get CROSSTALK, unless they are as bright themselves.
     detector
         Its amplifiers must be equally wide and side by side.
     matrix
@@ -94,14 +94,20 @@ def _subtract_row(
 ) -> None:
     square = coefficient * coefficient
     n = image.size
+    zero = np.float32(0.0)
     if mirrored:
         for x in range(n):
-            image[x] -= coefficient * (source[n - 1 - x] - background)
-            variance[x] += square * source_variance[n - 1 - x]
+            ghost = coefficient * (source[n - 1 - x] - background)
+            noise = square * source_variance[n - 1 - x]
+            # The difference of a number from itself is nan for nan and infinity.
+            image[x] -= ghost if ghost - ghost == zero else zero
+            variance[x] += noise if noise - noise == zero else zero
     else:
         for x in range(n):
-            image[x] -= coefficient * (source[x] - background)
-            variance[x] += square * source_variance[x]
+            ghost = coefficient * (source[x] - background)
+            noise = square * source_variance[x]
+            image[x] -= ghost if ghost - ghost == zero else zero
+            variance[x] += noise if noise - noise == zero else zero
 
 
 @njit

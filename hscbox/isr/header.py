@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..image.calib_image import CalibImage
 from ..image.metadata import Metadata
 
-__all__ = ["kernel_digest", "raw_cards", "record_calib", "record_master", "record_step"]
+__all__ = ["numbers_digest", "raw_cards", "record_calib", "record_master", "record_numbers", "record_step"]
 
 _CONSUMED = re.compile(
     # structure of the file
@@ -90,9 +90,14 @@ def record_calib(metadata: Metadata, kind: str, name: str, digest: str) -> None:
     metadata.set(f"{kind}SHA", digest, "SHA-256 of it")
 
 
-def kernel_digest(kernel: npt.NDArray[np.float64]) -> str:
-    """Return the SHA-256 of the numbers of a kernel (little-endian float64), whatever file they came in."""
-    return hashlib.sha256(np.ascontiguousarray(kernel, dtype="<f8").tobytes()).hexdigest()
+def numbers_digest(numbers: npt.ArrayLike) -> str:
+    """Return the SHA-256 of numbers (as little-endian float64, last index fastest), whatever file they came in."""
+    return hashlib.sha256(np.ascontiguousarray(numbers, dtype="<f8").tobytes()).hexdigest()
+
+
+def record_numbers(metadata: Metadata, kind: str, name: str, numbers: npt.ArrayLike) -> None:
+    """Record a table of the camera by its name and the SHA-256 of the numbers used (`numbers_digest`)."""
+    record_calib(metadata, kind, name, numbers_digest(numbers))
 
 
 def record_master(metadata: Metadata, kind: str, calib: CalibImage) -> None:

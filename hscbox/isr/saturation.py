@@ -12,7 +12,7 @@ from ..image.interpolate import interpolate_pixels
 from ..image.mask import mask_bits
 from ..jit import njit
 
-__all__ = ["grow_mask", "interpolate_saturated", "widen_trails"]
+__all__ = ["full_wells", "grow_mask", "interpolate_saturated", "widen_trails"]
 
 
 def widen_trails(mask: npt.NDArray[np.int32]) -> int:
@@ -33,9 +33,25 @@ def interpolate_saturated(exposure: Exposure, grow: int = 1) -> int:
     return interpolate_pixels(exposure.image, exposure.variance, exposure.mask, bad)
 
 
+def full_wells(mask: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Return the SAT pixels and those above and below them, where a trail may end in a pixel not quite full."""
+    return np.asarray(_full(mask, np.int32(mask_bits("SAT"))))
+
+
 def grow_mask(mask: npt.NDArray[np.int32], bits: int, radius: int) -> npt.NDArray[np.bool_]:
     """Return where any of the bits is set within a city-block distance of `radius` pixels."""
     return np.asarray(_grow(mask, np.int32(bits), radius))
+
+
+@njit
+def _full(mask: Any, sat: Any) -> Any:
+    height, width = mask.shape
+    full = np.zeros((height, width), np.bool_)
+    for y in range(height):
+        for x in range(width):
+            if mask[y, x] & sat:
+                full[max(y - 1, 0) : y + 2, x] = True
+    return full
 
 
 @njit

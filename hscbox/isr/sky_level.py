@@ -34,9 +34,14 @@ class SkyLevel:
 def measure_sky_level(
     exposure: Exposure, mesh_x: int = 256, mesh_y: int = 256, *, n_sigma: float = 3.0, n_iter: int = 3
 ) -> SkyLevel:
-    """Measure the sky over all pixels without BAD, SAT, DETECTED, and its flatness on a mesh of whole cells."""
-    ignored = mask_bits("BAD", "SAT", "DETECTED")
+    """Measure the sky over all pixels without BAD, SAT, DETECTED, NO_DATA, and its flatness on a mesh of cells.
+
+    NO_DATA counts where there is nothing else.
+    """
+    ignored = mask_bits("BAD", "SAT", "DETECTED", "NO_DATA")
     image, mask = exposure.image, exposure.mask
+    if np.all(mask & np.int32(ignored)):
+        ignored = mask_bits("BAD", "SAT", "DETECTED")
     n_x = max((exposure.width + mesh_x // 2) // mesh_x, 1)
     n_y = max((exposure.height + mesh_y // 2) // mesh_y, 1)
     levels = np.empty((n_y, n_x))

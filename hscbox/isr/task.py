@@ -32,18 +32,22 @@ from .dark import subtract_dark
 from .defects import interpolate_defects
 from .flat import divide_by_flat
 from .fringe import subtract_fringes
-from .gains import multiply_by_gains
-from .header import kernel_digest, raw_cards, record_calib, record_master, record_step
+from .gains import add_electrons, column_gains, electrons_of
+from .header import raw_cards, record_master, record_numbers, record_step
 from .linearity import linearize
 from .nans import interpolate_nans
 from .result import IsrResult, RawPixels
-from .saturation import interpolate_saturated, widen_trails
+from .saturation import full_wells, interpolate_saturated, widen_trails
+from .silent_amplifiers import mask_silent_amplifiers
 from .sky_level import measure_sky_level
 from .starting_wcs import starting_wcs
 from .valid_polygon import valid_polygon
 from .variance import set_variance
 
 __all__ = ["IsrConfig", "IsrResult", "IsrTask", "RawPixels"]
+
+_AMPLIFIERS = "amplifiers.ecsv"
+"""The camera's table of gains, read noises, saturation levels and linearity coefficients."""
 
 
 @dataclass
@@ -155,6 +159,9 @@ class IsrTask:
             metadata.set(f"OSSIGMA{index}", sigma, "[ADU] clipped standard deviation of the overscan")
         record_step(metadata, "OSCN", self.config.doOverscan)
         record_step(metadata, "SUSP", self.config.doSuspect)
+        if self.config.doSaturation or self.config.doSuspect:
+            levels = [(amp.saturation, amp.suspect) for amp in work.detector.amplifiers]
+            record_numbers(metadata, "SAT", _AMPLIFIERS, levels)
         if self.config.qa.doThumbnailOss:
             work.result.oss_thumbnail = make_thumbnail(work.exposure.image, work.exposure.mask)
 
@@ -165,13 +172,22 @@ class IsrTask:
             subtract_bias(exposure, work.calib("bias"))
             record_master(metadata, "BIAS", work.calib("bias"))
         record_step(metadata, "BIAS", config.doBias)
+        for number in mask_silent_amplifiers(exposure, work.detector):
+            self.log.warning("Amplifier %d sees no sky although others do; setting it to BAD", number)
         if config.doVariance:
             set_variance(exposure, work.detector)
+            record_numbers(
+                metadata, "VAR", _AMPLIFIERS, [(amp.gain, amp.read_noise) for amp in work.detector.amplifiers]
+            )
         record_step(metadata, "VAR", config.doVariance)
-        record_step(metadata, "LIN", config.doLinearize and linearize(exposure, work.detector))
+        is_linearized = config.doLinearize and linearize(exposure, work.detector)
+        if is_linearized:
+            record_numbers(metadata, "LIN", _AMPLIFIERS, [amp.linearity_c0 for amp in work.detector.amplifiers])
+        record_step(metadata, "LIN", is_linearized)
         if config.doCrosstalk:
             logging.getLogger(f"{self.name}.crosstalk").info("Applying crosstalk correction")
             subtract_crosstalk(exposure, work.detector, crosstalk_matrix(), config.crosstalk.minPixelToMask)
+            record_numbers(metadata, "XTLK", "crosstalk.ecsv", crosstalk_matrix())
         record_step(metadata, "XTLK", config.doCrosstalk)
         if config.doBrighterFatter:
             self._correct_brighter_fatter(work)
@@ -185,21 +201,20 @@ class IsrTask:
             )
         self.log.info("Applying brighter fatter correction")
         config, exposure = self.config, work.exposure
-        electrons = exposure.image.copy()
-        if config.brighterFatterApplyGain:
-            multiply_by_gains(electrons, work.detector)
-        np.nan_to_num(electrons, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        gains = column_gains(work.detector) if config.brighterFatterApplyGain else np.ones(exposure.width, np.float32)
         fit = brighter_fatter_correction(
-            electrons, work.kernel, max_iter=config.brighterFatterMaxIter, threshold=config.brighterFatterThreshold
+            electrons_of(exposure.image, gains),
+            work.kernel,
+            full_wells(exposure.mask),
+            max_iter=config.brighterFatterMaxIter,
+            threshold=config.brighterFatterThreshold,
+            conserve=config.brighterFatterConserveCharge,
         )
         if not fit.converged:
             self.log.warning("Brighter fatter correction did not converge, final difference %f", fit.difference)
-        correction = fit.correction
-        if config.brighterFatterApplyGain:
-            multiply_by_gains(correction, work.detector, inverse=True)
-        exposure.image += correction
+        add_electrons(exposure.image, fit.correction, gains)
         self.log.info("Finished brighter fatter in %d iterations", fit.iterations)
-        record_calib(exposure.metadata, "BFK", "brighter_fatter_kernel", kernel_digest(work.kernel))
+        record_numbers(exposure.metadata, "BFK", "brighter_fatter_kernel", work.kernel)
         exposure.metadata.set("BFITER", fit.iterations, "iterations of the brighter-fatter correction")
         work.result.numbers["brighter_fatter_iterations"] = fit.iterations
 
@@ -223,6 +238,7 @@ class IsrTask:
         numbers = work.result.numbers
         if config.doDefect:
             numbers["defect_pixels"] = interpolate_defects(exposure, work.defects)
+            record_numbers(metadata, "DEF", "defects.ecsv", [tuple(box) for box in work.defects])
         record_step(metadata, "DEF", config.doDefect)
         if config.doWidenSaturationTrails:
             widen_trails(exposure.mask)
@@ -279,6 +295,7 @@ class IsrTask:
             self.log.warning("Non-positive exposure time %s s; skipping rough zero point", seconds)
         if config.doWriteVignettePolygon:
             exposure.valid_polygon = valid_polygon(work.detector, vignette_polygon())
+            record_numbers(exposure.metadata, "POLY", "vignette.ecsv", vignette_polygon())
 
     def _measure_sky(self, work: _Work) -> None:
         mesh, metadata = self.config.qa.flatness, work.exposure.metadata

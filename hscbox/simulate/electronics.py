@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, find_objects, label
 from scipy.signal import oaconvolve
 
 from ..camera.detector import Detector
 from ..jit import njit
 
-__all__ = ["add_crosstalk", "bleed", "brighter_fatter_change", "invert_linearity"]
+__all__ = ["add_crosstalk", "bleed", "brighter_fatter_change", "displaced", "invert_linearity"]
 
 Floats = NDArray[np.float64]
+
+_ROUNDS = 4
 
 
 def brighter_fatter_change(electrons: Floats, kernel: Floats) -> Floats:
     """Return the charge that the brighter-fatter effect removes from each pixel.
 
-    0.5 (grad I . grad q + I lap q) with q = kernel (*) I, central differences, zero within half a kernel plus one
-    pixel of the border. The correction iterates I = observed + change(I), so observed = I - change(I) is undone
-    exactly where it converges. Coulton et al. 2018, AJ 155, 258.
+    The divergence of 0.5 I grad q with q = kernel (*) I, as fluxes through the faces between pixels, so that charge
+    is conserved; zero within half a kernel plus one pixel of the border. The correction iterates
+    I = observed + change(I), so observed = I - change(I) is undone exactly where it converges. Coulton et al. 2018,
+    AJ 155, 258.
     """
     half = kernel.shape[0] // 2
     change = np.zeros_like(electrons)
@@ -32,14 +36,48 @@ def brighter_fatter_change(electrons: Floats, kernel: Floats) -> Floats:
     # Defined where the kernel fits; its neighbours are needed on each side.
     q = oaconvolve(electrons, kernel, mode="valid")
     image = electrons[half:-half, half:-half]
-    center = image[1:-1, 1:-1]
-    q_center = q[1:-1, 1:-1]
-    result = 0.25 * (image[1:-1, 2:] - image[1:-1, :-2]) * (q[1:-1, 2:] - q[1:-1, :-2])
-    result += 0.25 * (image[2:, 1:-1] - image[:-2, 1:-1]) * (q[2:, 1:-1] - q[:-2, 1:-1])
-    laplacian = q[1:-1, 2:] + q[1:-1, :-2] + q[2:, 1:-1] + q[:-2, 1:-1] - 4.0 * q_center
-    result += center * laplacian
-    change[half + 1 : -half - 1, half + 1 : -half - 1] = 0.5 * result
+    flux_x = 0.25 * (image[:, 1:] + image[:, :-1]) * np.diff(q, axis=1)
+    flux_y = 0.25 * (image[1:] + image[:-1]) * np.diff(q, axis=0)
+    inside = change[half + 1 : -half - 1, half + 1 : -half - 1]
+    inside += np.diff(flux_x, axis=1)[1:-1]
+    inside += np.diff(flux_y, axis=0)[:, 1:-1]
     return change
+
+
+def displaced(electrons: Floats, kernel: Floats, full_well: Floats | None) -> Floats:
+    """Return the charge after the brighter-fatter effect, before it runs over (`bleed`).
+
+    Charge that runs over does not stay to repel other charge: what acts is the charge that is left in the end where
+    it runs (`full_well` per column), and the arriving charge elsewhere. The one depends on the other a little at the
+    ends of trails; a few rounds find it.
+    """
+    if full_well is None:
+        return electrons - brighter_fatter_change(electrons, kernel)
+    acting = bleed(electrons, full_well)
+    change = brighter_fatter_change(acting, kernel)
+    for _ in range(_ROUNDS):
+        shifted = electrons - change
+        left = bleed(shifted, full_well)
+        now = np.where(left != shifted, left, electrons)
+        _update_change(change, now, now != acting, kernel)
+        acting = now
+    return electrons - change
+
+
+def _update_change(change: Floats, acting: Floats, moved: NDArray[np.bool_], kernel: Floats) -> None:
+    """Evaluate the change anew, in place, as far as the kernel reaches from the pixels that moved."""
+    reach = kernel.shape[0] // 2 + 1
+    labels, _ = label(binary_dilation(moved, iterations=2))
+    for box in find_objects(labels):
+        # Each window is evaluated where it has the reach on all sides; nothing is defined closer to the border.
+        inner = [
+            (max(part.start - reach, reach), min(part.stop + reach, n - reach))
+            for part, n in zip(box, change.shape, strict=True)
+        ]
+        if all(stop > start for start, stop in inner):
+            outer = tuple(slice(start - reach, stop + reach) for start, stop in inner)
+            window = brighter_fatter_change(acting[outer], kernel)
+            change[tuple(slice(*ends) for ends in inner)] = window[reach:-reach, reach:-reach]
 
 
 def bleed(electrons: Floats, full_well: Floats) -> Floats:

@@ -17,7 +17,7 @@ from ..camera.crosstalk import crosstalk_matrix
 from ..camera.detector import Detector
 from ..image.metadata import Metadata
 from .cosmic_rays import cosmic_ray_charge
-from .electronics import add_crosstalk, bleed, brighter_fatter_change, invert_linearity
+from .electronics import add_crosstalk, bleed, displaced, invert_linearity
 from .header import raw_header
 from .illumination import area_dimming, flat_field, fringe_pattern, sky_image
 from .patterns import DefectList, bias_structure, dark_rate, pedestals, scene_defects, serial_drift
@@ -102,6 +102,8 @@ def simulate_frame(scene: Scene) -> SimulatedFrame:
     expected = ideal.expected * gain
     _break(scene, expected, defects, gain)
     electrons = _photons(scene, expected)
+    # Of the many arrays of the size of a frame this one is not needed while the charge moves.
+    del expected
     rays = cosmic_ray_charge(scene)
     rays[_dead_pixels(scene, defects)] = 0.0
     electrons += rays
@@ -159,9 +161,8 @@ def _collect(scene: Scene, electrons: Floats, gain: Floats) -> Floats:
     """Return linear ADU after the charge has met the electric fields of its neighbours and the full well."""
     full_well = _full_well(scene) * gain[0]
     if scene.effects.brighter_fatter:
-        # Charge that runs over does not repel other charge: what the full well leaves is what acts.
-        acting = bleed(electrons, full_well) if scene.effects.saturation else electrons
-        electrons = electrons - brighter_fatter_change(acting, brighter_fatter_kernel())
+        limit = full_well if scene.effects.saturation else None
+        electrons = displaced(electrons, brighter_fatter_kernel(), limit)
     if scene.effects.saturation:
         electrons = bleed(electrons, full_well)
     linear = electrons / gain

@@ -8,7 +8,7 @@ from scipy.ndimage import binary_dilation, generate_binary_structure, iterate_st
 
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
-from hscbox.isr.saturation import grow_mask, interpolate_saturated, widen_trails
+from hscbox.isr.saturation import full_wells, grow_mask, interpolate_saturated, widen_trails
 
 SAT, INTRP = mask_bits("SAT"), mask_bits("INTRP")
 
@@ -56,3 +56,10 @@ def test_saturated_star_is_interpolated_with_its_rim(exposure: Exposure) -> None
     assert np.flatnonzero(exposure.mask[50] & INTRP).tolist() == [199, 200, 201, 202, 203]
     assert np.flatnonzero(exposure.mask[51] & INTRP).tolist() == [200, 201, 202]
     assert np.count_nonzero(exposure.mask & INTRP) == 11
+
+
+def test_full_wells_reach_one_pixel_along_the_column() -> None:
+    mask = np.zeros((6, 5), np.int32)
+    mask[0, 1] = mask[3, 3] = SAT | INTRP
+    mask[4, 0] = INTRP
+    assert np.argwhere(full_wells(mask)).tolist() == [[0, 1], [1, 1], [2, 3], [3, 3], [4, 3]]

@@ -20,7 +20,7 @@ from hscbox.isr.calibs import fitting_calib
 from hscbox.isr.dark import subtract_dark
 from hscbox.isr.defects import interpolate_defects
 from hscbox.isr.flat import divide_by_flat
-from hscbox.isr.gains import multiply_by_gains
+from hscbox.isr.gains import add_electrons, column_gains, electrons_of
 from hscbox.isr.linearity import linearize
 from hscbox.isr.nans import interpolate_nans
 from hscbox.isr.variance import set_variance
@@ -131,12 +131,18 @@ def test_bad_regions_get_the_clipped_mean_unless_interpolated(exposure: Exposure
 
 
 def test_gains_and_back(exposure: Exposure, detector: Detector) -> None:
-    image = exposure.image.copy()
-    multiply_by_gains(image, detector)
+    exposure.image[0, :3] = [np.nan, np.inf, -np.inf]
+    gains = column_gains(detector)
+    electrons = electrons_of(exposure.image, gains)
+    assert electrons[0, :3].tolist() == [electrons[0, 3]] * 3
     amp = detector.amplifiers[3]
-    assert_allclose(image[amp.trimmed.slices], exposure.image[amp.trimmed.slices] * amp.gain, rtol=1e-6, atol=0)
-    multiply_by_gains(image, detector, inverse=True)
-    assert_allclose(image, exposure.image, rtol=1e-6, atol=0)
+    assert_allclose(electrons[amp.trimmed.slices], exposure.image[amp.trimmed.slices] * amp.gain, rtol=1e-6, atol=0)
+    image = np.zeros_like(exposure.image)
+    add_electrons(image, electrons, gains)
+    assert_allclose(image[1:], exposure.image[1:], rtol=1e-6, atol=0)
+    amps = (dataclasses.replace(detector.amplifiers[0], gain=float("nan")), *detector.amplifiers[1:])
+    unknown = column_gains(dataclasses.replace(detector, amplifiers=amps))
+    assert (unknown[:512] == 1.0).all() and np.array_equal(unknown[512:], gains[512:])
 
 
 def test_masters_are_cut_or_refused() -> None:

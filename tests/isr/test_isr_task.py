@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from hscbox.camera.boxes import Box
 from hscbox.camera.camera import load_camera
 from hscbox.camera.crosstalk import crosstalk_matrix
 from hscbox.camera.detector import Detector
+from hscbox.camera.vignette import vignette_polygon
 from hscbox.camera.visit_info import VisitInfo
 from hscbox.errors import DamagedInputError, MissingInputError, SaturatedFrameError
 from hscbox.image.exposure import Exposure
@@ -56,9 +58,11 @@ def expose(truth: np.ndarray, detector: Detector, frames: dict[str, np.ndarray],
     gain = np.repeat([amp.gain for amp in detector.amplifiers], 512)[None, :]
     electrons = image * gain
     q = fftconvolve(electrons - electrons.mean(), KERNEL, mode="same")
-    lap = sum(np.roll(q, s, axis) for s in (1, -1) for axis in (0, 1)) - 4 * q
-    slopes = [(np.gradient(electrons, axis=a) * np.gradient(q, axis=a)) for a in (0, 1)]
-    moved = 0.5 * (slopes[0] + slopes[1] + electrons * lap)
+    moved = np.zeros_like(electrons)
+    for axis in (0, 1):
+        # Charge through the face to the next pixel: the mean of both times the step of the potential.
+        through = 0.25 * (electrons + np.roll(electrons, -1, axis)) * (np.roll(q, -1, axis) - q)
+        moved += through - np.roll(through, 1, axis)
     moved[:9], moved[-9:], moved[:, :9], moved[:, -9:] = 0.0, 0.0, 0.0, 0.0
     image = (electrons - moved) / gain
     strips = [image[:, 512 * k : 512 * (k + 1)] - np.median(image) for k in range(4)]
@@ -107,7 +111,7 @@ def test_all_effects_are_undone(inputs: dict[str, object], caplog: pytest.LogCap
     # float32 of 40000 ADU is good to 0.002 ADU; second order of the crosstalk is 0.001.
     assert np.sqrt(np.mean(error**2)) < 0.005
     assert np.max(np.abs(error[12:-12, 12:-12])) < 0.15
-    lines = [f"{r.name}: {r.getMessage()}" for r in caplog.records]
+    lines = [f"{r.name}: {r.getMessage()}" for r in caplog.records if r.name.startswith("processCcd")]
     assert lines[:2] == [
         "processCcd.isr.crosstalk: Applying crosstalk correction",
         "processCcd.isr: Applying brighter fatter correction",
@@ -143,6 +147,7 @@ def test_header_of_the_product(inputs: dict[str, object]) -> None:
         "CTYPE1": "RA---TAN", "PC001001": 1.0, "INST-PA": 0.0, "T_GAIN1": 3.2, "GAIN": 0.0, "EMPTY": None,
         "EXP-ID": "HSCA04098400", "COMMENT": ["a", "b"], "MJD-STR": 57305.3, "MJD": 57305.3,
     }  # fmt: skip
+    inputs["defects"] = [Box(700, 0, 3, 128), Box(5, 5, 1, 1)]
     metadata = IsrTask().run(**inputs).exposure.metadata
     assert [key for key in metadata if key in raw.header] == ["OBJECT", "T_GAIN1", "EXP-ID", "COMMENT", "MJD"]  # type: ignore[attr-defined]
     assert [metadata[f"OSLEVEL{k}"] for k in range(4)] == [1000.0] * 4
@@ -154,8 +159,42 @@ def test_header_of_the_product(inputs: dict[str, object]) -> None:
     assert metadata["BFKSHA"] == hashlib.sha256(KERNEL.astype("<f8").tobytes()).hexdigest()
     steps = {key[4:]: value for key, value in metadata.items() if key.startswith("ISR_")}
     assert steps.pop("FRNG") is False and len(steps) == 12 and all(steps.values())
+    amps = load_camera()[55].amplifiers
+    used = {
+        "XTLK": crosstalk_matrix(),
+        "LIN": [amp.linearity_c0 for amp in amps],
+        "VAR": [(amp.gain, amp.read_noise) for amp in amps],
+        "SAT": [(amp.saturation, amp.suspect) for amp in amps],
+        "DEF": [(700, 0, 3, 128), (5, 5, 1, 1)],
+        "POLY": vignette_polygon(),
+    }
+    for kind, numbers in used.items():
+        assert metadata[f"{kind}SHA"] == hashlib.sha256(np.array(numbers, "<f8").tobytes()).hexdigest()
+    tables = {metadata[f"{kind}NAM"] for kind in used}
+    assert tables == {"amplifiers.ecsv", "crosstalk.ecsv", "defects.ecsv", "vignette.ecsv"}
     own = [key for key in metadata if not key.startswith("FLATNESS")]
     assert max(map(len, own)) <= 8
+
+
+def test_records_of_all_corrections_reach_the_file(inputs: dict[str, object], tmp_path: Path) -> None:
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    inputs |= {"filter_name": "y", "fringe": calib(0.01 * np.sin(2 * np.pi * (x + 0.3 * y) / 40.0), "FRINGE.fits")}
+    exposure = IsrTask().run(**inputs).exposure
+    write_exposure(tmp_path / "a.fits", exposure)
+    with fits.open(tmp_path / "a.fits") as hdus:
+        header = hdus[0].header
+    for kind in ("BIAS", "DARK", "FLAT", "FRNG", "BFK", "XTLK", "LIN", "VAR", "SAT", "DEF", "POLY"):
+        assert header[f"{kind}NAM"] == exposure.metadata[f"{kind}NAM"] != "unnamed"
+        assert re.fullmatch("[0-9a-f]{64}", header[f"{kind}SHA"])
+
+
+def test_nothing_is_recorded_of_what_was_not_done(inputs: dict[str, object]) -> None:
+    config = IsrConfig()
+    for name in config:
+        if name.startswith("do"):
+            setattr(config, name, False)
+    metadata = IsrTask(config).run(**inputs).exposure.metadata
+    assert not [key for key in metadata if key.endswith(("NAM", "SHA"))]
 
 
 def test_raw_cards_keep_order_and_drop_what_is_consumed() -> None:
