@@ -1,12 +1,14 @@
 """Fit the sky background: clipped means of a grid of cells, smoothed by a Chebyshev surface.
 
 The method of the HSC pipeline (Bosch et al. 2018, PASJ 70, S5, section 4.7; the cell grid and the weights follow
-lsst/afw e0459d59, src/math/Background.cc and src/math/Approximate.cc).
+lsst/afw e0459d59, src/math/Background.cc and src/math/Approximate.cc). Two things are ours, and can be switched off:
+the wings of detected sources are kept out of the cells, and cells far above the surface are left out.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 from lsst.pex.config import ChoiceField, Config, Field, ListField, RangeField
@@ -15,10 +17,16 @@ from numpy.typing import NDArray
 from hscbox.errors import BackgroundError
 from hscbox.image.background import BackgroundModel, cell_starts
 from hscbox.image.mask import mask_bits
+from hscbox.image.statistics import SIGMA_PER_IQR
 
 from .cell_statistics import cell_statistics
+from .source_wings import SourceWings, predict_wings
 
 __all__ = ["BackgroundConfig", "fit_background"]
+
+_ROUNDS = 3
+# With fewer cells per term of the surface their scatter about it says little.
+_CELLS_PER_TERM = 4
 
 
 class BackgroundConfig(Config):  # type: ignore[misc]
@@ -52,6 +60,24 @@ class BackgroundConfig(Config):  # type: ignore[misc]
     )
     approxOrderY = Field(dtype=int, default=-1, doc="Must be -1 or equal to approxOrderX.")
     weighting = Field(dtype=bool, default=True, doc="Weight cells by 1 / standard error in the surface fit.")
+    wingStrength = RangeField(
+        dtype=float,
+        default=0.85,
+        min=0.0,
+        doc="Wings of detected sources: a source of flux 1 has this times r^(-11/3) at r px; 0: none, as in 2017.",
+    )
+    wingLimit = RangeField(
+        dtype=float,
+        default=0.025,
+        min=0.0,
+        doc="Pixels with wings above this are left out [standard deviations of the sky]; fainter ones are subtracted.",
+    )
+    cellRejection = RangeField(
+        dtype=float,
+        default=3.0,
+        min=0.0,
+        doc="Cells this many times their scatter above the surface are left out: large galaxies; 0: none, as in 2017.",
+    )
 
     def validate(self) -> None:
         """Refuse orders that differ between the axes."""
@@ -88,9 +114,9 @@ def fit_background(
     height, width = image.shape
     x_edges = cell_starts(width, width // (config.binSizeX or config.binSize) + 1)
     y_edges = cell_starts(height, height // (config.binSizeY or config.binSize) + 1)
-    stats, errors = cell_statistics(
-        image, mask, mask_bits(*config.ignoredPixelMask), x_edges, y_edges, config.statisticsProperty
-    )
+    ignored = mask_bits(*config.ignoredPixelMask)
+    wings = _wings(image, mask, ignored, config)
+    stats, errors = cell_statistics(image, mask, ignored, x_edges, y_edges, config.statisticsProperty, wings)
     valid = np.isfinite(stats) & np.isfinite(errors) & (errors > 0)
     if not valid.any():
         raise BackgroundError(
@@ -99,7 +125,7 @@ def fit_background(
             remedy="Look at the mask plane of the exposure, or use a larger binSize",
             cells=stats.size,
         )
-    return BackgroundModel(
+    model = BackgroundModel(
         stats=stats,
         mask=np.zeros(stats.shape, dtype=np.int32),
         error=errors,
@@ -108,6 +134,39 @@ def fit_background(
         approx_order=_order(valid, config.approxOrderX, log),
         weighting=config.weighting,
     )
+    return _without_high_cells(model, config.cellRejection)
+
+
+def _wings(
+    image: NDArray[np.float32], mask: NDArray[np.int32], ignored: int, config: BackgroundConfig
+) -> SourceWings | None:
+    detected = mask_bits("DETECTED") & ignored
+    if not detected or config.wingStrength == 0:
+        return None
+    spoilt = mask_bits("CR", "NO_DATA")
+    return predict_wings(image, mask, detected, spoilt, ignored, config.wingStrength, config.wingLimit)
+
+
+def _without_high_cells(model: BackgroundModel, rejection: float) -> BackgroundModel:
+    """Return the model without the cells that stand out above its surface, found in a few rounds."""
+    stats = model.stats
+    n_terms = (model.approx_order + 1) * (model.approx_order + 2) // 2
+    x, y = model.cell_centres()
+    errors = model.error.astype(np.float64)
+    for _ in range(_ROUNDS if rejection else 0):
+        # Errors of 0 belong to constant cells, which say nothing about the scatter.
+        usable = np.isfinite(stats) & (errors > 0)
+        if usable.sum() < _CELLS_PER_TERM * n_terms:
+            break
+        surface = replace(model, stats=stats).surface().evaluate(x[None, :], y[:, None])
+        deviation = np.full(stats.shape, -np.inf)
+        deviation[usable] = (stats[usable] - surface[usable]) / errors[usable]
+        lower, upper = np.quantile(deviation[usable], [0.25, 0.75])
+        high = deviation > rejection * SIGMA_PER_IQR * (upper - lower)
+        if not high.any():
+            break
+        stats = np.where(high, np.float32(np.nan), stats)
+    return model if stats is model.stats else replace(model, stats=stats)
 
 
 def _order(valid: NDArray[np.bool_], order: int, log: logging.Logger | None) -> int:

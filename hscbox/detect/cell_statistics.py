@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from hscbox.image.statistics import SIGMA_PER_IQR
 from hscbox.jit import njit
 
+from .source_wings import BLOCK, SourceWings
+
 __all__ = ["cell_statistics"]
 
 _CLIP = 3.0
@@ -25,6 +27,7 @@ def cell_statistics(
     x_edges: NDArray[np.int64],
     y_edges: NDArray[np.int64],
     statistic: str = "MEANCLIP",
+    wings: SourceWings | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return statistic and its standard error for each cell of a grid.
 
@@ -39,6 +42,8 @@ def cell_statistics(
     statistic
         "MEANCLIP" (3 sigma; first pass about the median with the interquartile range, two more passes about mean
         and standard deviation, each from all pixels), "MEAN" or "MEDIAN".
+    wings
+        Pixels with strong wings of sources are left out too; the mean of those of the others is subtracted.
 
     Returns
     -------
@@ -51,9 +56,22 @@ def cell_statistics(
         rows = slice(int(y_edges[j]), int(y_edges[j + 1]))
         for i in range(shape[1]):
             columns = slice(int(x_edges[i]), int(x_edges[i + 1]))
-            good = _good_pixels(image[rows, columns], mask[rows, columns], ignored_bits)
+            if wings is None:
+                good, excess = _good_pixels(image[rows, columns], mask[rows, columns], ignored_bits), 0.0
+            else:
+                good, excess = _pixels_off_wings(
+                    image[rows, columns],
+                    mask[rows, columns],
+                    ignored_bits,
+                    rows.start,
+                    columns.start,
+                    wings.level,
+                    wings.masked_above,
+                    wings.subtracted_up_to,
+                )
             if good.size:
-                values[j, i], errors[j, i] = _statistic(good, statistic)
+                value, errors[j, i] = _statistic(good, statistic)
+                values[j, i] = value - excess
     return values, errors
 
 
@@ -124,6 +142,32 @@ def _good_pixels(image: NDArray[np.float32], mask: NDArray[np.int32], ignored_bi
                 good[n] = image[y, x]
                 n += 1
     return good[:n]
+
+
+@njit
+def _pixels_off_wings(
+    image: NDArray[np.float32],
+    mask: NDArray[np.int32],
+    ignored_bits: int,
+    y0: int,
+    x0: int,
+    wings: NDArray[np.float64],
+    masked_above: float,
+    most: float,
+) -> tuple[NDArray[np.float32], float]:
+    """Return the good pixels of a cell that begins at (x0, y0), and the mean of the wings in them up to `most`."""
+    good = np.empty(image.size, dtype=np.float32)
+    n = 0
+    total = 0.0
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
+            if mask[y, x] & ignored_bits == 0 and np.isfinite(image[y, x]):
+                wing = wings[(y0 + y) // BLOCK, (x0 + x) // BLOCK]
+                if wing <= masked_above:
+                    good[n] = image[y, x]
+                    n += 1
+                    total += min(wing, most)
+    return good[:n], total / max(n, 1)
 
 
 @njit

@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 from lsst.pex.config import ChoiceField, Config, DictField, Field, ListField, RangeField
+from numpy.typing import NDArray
 
 from hscbox.catalog.footprint import Footprint
 from hscbox.catalog.schema import Field as Column
@@ -23,6 +24,7 @@ from hscbox.image.statistics import median
 from hscbox.task_metadata import timed_method
 
 from .deblend_blend import BlendSettings, Child, deblend_footprint
+from .deblend_peaks import contrast_kernel, join_saturated_peaks, significant_peaks
 from .deblend_psf import PointSourceLimits
 from .runs import count_run_bits, set_run_bits
 
@@ -89,6 +91,16 @@ class SourceDeblendConfig(Config):  # type: ignore[misc]
     )
     medianSmoothTemplate = Field(dtype=bool, default=True, doc="Smooth templates by a median filter.")
     monotonicTemplate = Field(dtype=bool, default=True, doc="Make templates fall outwards.")
+    minPeakSignificance = RangeField(
+        dtype=float,
+        default=3.0,
+        min=0.0,
+        doc="Least height of a peak above its surroundings, in the difference of Gaussians of sigma and 1.5 sigma "
+        "[standard deviations]; the brightest peak of a blend always counts; 0: all do.",
+    )
+    joinSaturatedPeaks = Field(
+        dtype=bool, default=True, doc="Make one object of the peaks about a saturated core and its trail."
+    )
 
 
 class SourceDeblendTask:
@@ -130,6 +142,7 @@ class SourceDeblendTask:
         settings = self._settings(exposure)
         max_peaks = self.config.maxNumberOfPeaks
         mask_limits = [(mask_bits(plane), limit) for plane, limit in sorted(self.config.maskLimits.items())]
+        kernel = contrast_kernel(settings.fwhm / _FWHM_PER_SIGMA)
         parents: list[int] = []
         children: list[Child] = []
         n_deblended = 0
@@ -138,6 +151,10 @@ class SourceDeblendTask:
             if footprint is None or len(footprint.peaks) < 2:
                 continue
             if self._leave_alone(exposure, catalog, row, footprint, mask_limits):
+                continue
+            footprint = self._choose_peaks(exposure, footprint, kernel)
+            catalog.footprints[row] = footprint
+            if len(footprint.peaks) < 2:
                 continue
             catalog["deblend_tooManyPeaks"][row] = 0 < max_peaks < len(footprint.peaks)
             found = deblend_footprint(exposure, footprint, settings, max_peaks)
@@ -171,6 +188,15 @@ class SourceDeblendTask:
             monotonic=config.monotonicTemplate,
             tiny_size=config.tinyFootprintSize,
         )
+
+    def _choose_peaks(self, exposure: Exposure, footprint: Footprint, kernel: NDArray[np.float64]) -> Footprint:
+        """Return the footprint with the peaks that are objects."""
+        if self.config.joinSaturatedPeaks:
+            footprint = join_saturated_peaks(exposure.mask, footprint, mask_bits("SAT"))
+        least = self.config.minPeakSignificance
+        if least > 0 and len(footprint.peaks) > 1:
+            footprint = significant_peaks(exposure.image, exposure.variance, footprint, kernel, least)
+        return footprint
 
     def _leave_alone(
         self,

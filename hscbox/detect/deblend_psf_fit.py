@@ -9,6 +9,9 @@ from hscbox.jit import njit
 
 __all__ = ["Peaks", "Region", "fit_peaks"]
 
+_MOST_NEIGHBOURS = 16
+"""More terms would make the cost of a peak grow with the number of peaks, and leave no degrees of freedom."""
+
 # Image, variance, footprint; radius of full weight, radius of no weight, tiny size.
 Region = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8], int, int, int]
 # Peaks x, y; stamps and the columns and rows of their first pixels in the cut-out.
@@ -57,15 +60,20 @@ def fit_peaks(
 
 @njit
 def _neighbours(peaks: Peaks, peak: int, reach: int) -> NDArray[np.int64]:
-    """Return the numbers of the other peaks within `reach` [px]."""
+    """Return the numbers of the other peaks within `reach` [px], at most the 16 nearest ones, in rising order."""
     peak_x, peak_y = peaks[0], peaks[1]
     near = np.empty(len(peak_x), dtype=np.int64)
+    distance2 = np.empty(len(peak_x), dtype=np.int64)
     n = 0
     for k in range(len(peak_x)):
-        if k != peak and (peak_x[k] - peak_x[peak]) ** 2 + (peak_y[k] - peak_y[peak]) ** 2 < reach * reach:
-            near[n] = k
+        squared = (peak_x[k] - peak_x[peak]) ** 2 + (peak_y[k] - peak_y[peak]) ** 2
+        if k != peak and squared < reach * reach:
+            near[n], distance2[n] = k, squared
             n += 1
-    return near[:n]
+    if n <= _MOST_NEIGHBOURS:
+        return near[:n]
+    nearest = np.argsort(distance2[:n], kind="mergesort")[:_MOST_NEIGHBOURS]
+    return near[np.sort(nearest)]
 
 
 @njit

@@ -16,9 +16,9 @@ from hscbox.jit import njit
 from .convolve import gaussian_kernel, kernel_width, smooth
 from .footprints import Detections, with_peaks
 
-__all__ = ["add_shoulder_peaks", "difference_energy"]
+__all__ = ["BROADER", "add_shoulder_peaks", "difference_energy"]
 
-_BROADER = 1.5
+BROADER = 1.5
 """Width of the second Gaussian in units of the first."""
 _FWHM_PER_SIGMA = 2.35
 _DIP = 0.6
@@ -29,7 +29,7 @@ _BAD = ("SAT", "INTRP", "CR", "BAD", "EDGE", "NO_DATA")
 def difference_energy(sigma: float) -> float:
     """Return the sum of squares of the kernel G(sigma) - G(1.5 sigma): what it makes of white noise of variance 1."""
     narrow = gaussian_kernel(sigma, kernel_width(sigma))
-    broad = gaussian_kernel(_BROADER * sigma, kernel_width(_BROADER * sigma))
+    broad = gaussian_kernel(BROADER * sigma, kernel_width(BROADER * sigma))
     both = broad[(len(broad) - len(narrow)) // 2 :][: len(narrow)]
     # The kernels are products of equal factors in x and y, and so are the sums over pixels.
     return float((narrow @ narrow) ** 2 - 2.0 * (narrow @ both) ** 2 + (broad @ broad) ** 2)
@@ -64,7 +64,7 @@ def add_shoulder_peaks(
     """
     if significance <= 0 or found.n == 0:
         return found
-    difference = smoothed - smooth(image, _BROADER * sigma)[0]
+    difference = smoothed - smooth(image, BROADER * sigma)[0]
     x, y, owner, noise = _candidates(
         difference,
         found.runs,

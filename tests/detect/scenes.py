@@ -28,3 +28,16 @@ def exposure_of(truth: np.ndarray, noise: float = 25.0, seed: int = 1, sigma: fl
         variance=variance.astype(np.float32),
         psf=GaussianPsf(41, sigma, (truth.shape[1] / 2, truth.shape[0] / 2)),
     )
+
+
+def add_exponential(image: np.ndarray, x: float, y: float, flux: float, scale: float) -> None:
+    """Add a round disc galaxy of exponential `scale` [px] to `image` in place."""
+    rows, columns = np.indices(image.shape)
+    image += flux / (2 * np.pi * scale**2) * np.exp(-np.hypot(rows - y, columns - x) / scale)
+
+
+def add_moffat(image: np.ndarray, x: float, y: float, flux: float, scale: float = 3.0, beta: float = 2.5) -> None:
+    """Add a star with broad wings to `image` in place."""
+    rows, columns = np.indices(image.shape)
+    profile = (1 + ((rows - y) ** 2 + (columns - x) ** 2) / scale**2) ** -beta
+    image += flux * (beta - 1) / (np.pi * scale**2) * profile

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from hscbox.catalog.footprint import PEAK_DTYPE, Footprint
 from hscbox.catalog.source_catalog import SourceCatalog, make_minimal_schema
 from hscbox.detect.deblend import SourceDeblendConfig, SourceDeblendTask
 from hscbox.detect.deblend_templates import (
@@ -19,7 +20,7 @@ from hscbox.detect.median_filter import median_5x5
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
 
-from .scenes import add_gaussian, exposure_of
+from .scenes import add_exponential, add_gaussian, add_moffat, exposure_of
 
 
 def deblend(exposure: Exposure, config: SourceDeblendConfig | None = None) -> SourceCatalog:
@@ -272,3 +273,92 @@ def test_columns_are_declared_in_order() -> None:
         "deblend_hasStrayFlux",
     ]
     assert schema.find("deblend_psfCenter_x").unit == "pixel"
+
+
+@pytest.mark.parametrize("what", ["nan", "zero variance", "nan variance", "all saturated"])
+def test_useless_pixels_end_in_no_error(what: str) -> None:
+    exposure = exposure_of(galaxies())
+    detection = SourceDetectionConfig()
+    detection.reEstimateBackground = False
+    schema = make_minimal_schema()
+    task = SourceDeblendTask(SourceDeblendConfig(), "t", schema)
+    catalog = make_source_catalog(SourceDetectionTask(detection, "t").run(exposure).footprints, schema, 7)
+    if what == "nan":
+        exposure.image[catalog.footprints[0].indices()] = np.nan
+    elif what == "zero variance":
+        exposure.variance[:] = 0
+    elif what == "nan variance":
+        exposure.variance[:] = np.nan
+    else:
+        exposure.mask |= np.int32(mask_bits("SAT", "INTRP"))
+    task.run(exposure, catalog)
+    assert not catalog["deblend_deblendedAsPsf"].any()
+    if "variance" in what:
+        # Noise unknown: flux is shared all the same.
+        sums = sorted(float(f.heavy.image.sum()) for f in catalog.footprints[1:])
+        np.testing.assert_allclose(sums, [300000, 600000], rtol=0.06)
+    else:
+        assert len(catalog) == 1
+        assert len(catalog.footprints[0].peaks) == 1
+
+
+def test_blend_without_data_is_skipped_and_marked() -> None:
+    exposure = exposure_of(galaxies())
+    exposure.mask |= np.int32(mask_bits("NO_DATA"))
+    schema = make_minimal_schema()
+    task = SourceDeblendTask(SourceDeblendConfig(), "t", schema)
+    rows = np.arange(40, 80)
+    spans = np.stack([rows, np.full(40, 40), np.full(40, 90)], axis=1).astype(np.int32)
+    peaks = np.zeros(2, PEAK_DTYPE)
+    peaks["i_x"], peaks["i_y"] = (58, 70), (60, 62)
+    catalog = make_source_catalog([Footprint(spans, peaks)], schema, 7)
+    task.run(exposure, catalog)
+    assert catalog["deblend_masked"].tolist() == [True]
+    assert catalog["deblend_nChild"].tolist() == [2]
+    assert ((exposure.mask & mask_bits("NOT_DEBLENDED")) != 0).sum() == 40 * 51
+
+
+def test_galaxy_over_a_third_of_the_field_is_skipped_at_once() -> None:
+    # 30 % of the field and thousands of peaks: the work is one look at the pixels.
+    truth = np.zeros((500, 500))
+    add_exponential(truth, 250.0, 250.0, 3e7, 60.0)
+    exposure = exposure_of(truth)
+    schema = make_minimal_schema()
+    task = SourceDeblendTask(SourceDeblendConfig(), "t", schema)
+    detection = SourceDetectionConfig()
+    detection.reEstimateBackground = False
+    detection.thresholdType = "value"
+    detection.thresholdValue = 100.0
+    catalog = make_source_catalog(SourceDetectionTask(detection, "t").run(exposure).footprints, schema, 7)
+    biggest = max(range(len(catalog)), key=lambda row: catalog.footprints[row].area)
+    assert catalog.footprints[biggest].area > 0.3 * truth.size
+    assert len(catalog.footprints[biggest].peaks) > 500
+    task.run(exposure, catalog)
+    assert catalog["deblend_parentTooBig"][biggest] and catalog["deblend_skipped"][biggest]
+    assert not (catalog["parent"] == catalog["id"][biggest]).any()
+
+
+def test_bright_star_with_hundreds_of_peaks_in_its_halo() -> None:
+    rng = np.random.default_rng(5)
+    truth = np.zeros((260, 260))
+    add_moffat(truth, 130.0, 130.0, 2e8)
+    faint = rng.uniform(85, 175, (250, 2))
+    for x, y in faint:
+        add_gaussian(truth, x, y, 30000.0)
+    exposure = exposure_of(truth)
+    core = np.hypot(*(np.indices(truth.shape) - 130)) < 12
+    exposure.image[core] = 50000.0
+    exposure.mask[core] |= mask_bits("SAT", "INTRP")
+    config = SourceDeblendConfig()
+    config.maxFootprintArea = 0
+    catalog = deblend(exposure, config)
+    children = [f for f in catalog.footprints if f.heavy is not None]
+    assert len(children) > 100
+    # One object for the star, in its place.
+    at = np.array([(f.peaks["i_x"][0], f.peaks["i_y"][0]) for f in children])
+    assert (np.hypot(*(at - 130).T) < 12).sum() == 1
+    total = np.zeros(truth.shape)
+    for footprint in children:
+        total[footprint.indices()] += footprint.heavy.image
+    covered = total != 0
+    np.testing.assert_allclose(total[covered], exposure.image[covered], rtol=1e-4, atol=1e-2)

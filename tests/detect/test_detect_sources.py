@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from hscbox.catalog.fits_catalog import read_catalog, write_catalog
 from hscbox.catalog.source_catalog import make_minimal_schema
 from hscbox.detect.detection import SourceDetectionConfig, SourceDetectionTask, make_source_catalog
 from hscbox.errors import DataError
@@ -53,7 +55,10 @@ def test_numbers_mask_and_background() -> None:
     truth, _ = starfield(40000.0)
     exposure = exposure_of(truth + 11.0)
     exposure.mask[200:210, 200:210] |= mask_bits("DETECTED", "DETECTED_NEGATIVE")
-    result = SourceDetectionTask(SourceDetectionConfig(), "t").run(exposure)
+    config = SourceDetectionConfig()
+    # Gaussian stars have no wings.
+    config.background.wingStrength = 0.0
+    result = SourceDetectionTask(config, "t").run(exposure)
     assert result.sigma == pytest.approx(SIGMA, rel=1e-3)
     assert (result.n_grow, result.kernel_width) == (3, 9)
     # White noise of 25 smoothed by the Gaussian: 25 / (2 sqrt(pi) sigma).
@@ -132,3 +137,83 @@ def test_catalogue_ids() -> None:
     assert catalog["id"].tolist() == [35205224155054081, 35205224155054082, 35205224155054083]
     # Lowest row first.
     assert [int(f.peaks["i_x"][0]) for f in catalog.footprints] == [150, 40, 100]
+
+
+def test_footprints_survive_the_catalogue_file(tmp_path: Path) -> None:
+    truth, _ = starfield(3000.0)
+    found = SourceDetectionTask(SourceDetectionConfig(), "t").run(exposure_of(truth)).footprints
+    write_catalog(tmp_path / "SRC.fits", make_source_catalog(found, make_minimal_schema(), 7))
+    read = read_catalog(tmp_path / "SRC.fits").footprints
+    assert len(read) == len(found) > 200
+    for before, after in zip(found, read, strict=True):
+        assert after is not None
+        np.testing.assert_array_equal(after.spans, before.spans)
+        np.testing.assert_array_equal(after.peaks, before.peaks)
+
+
+def test_empty_field_has_no_sources() -> None:
+    exposure = exposure_of(np.zeros((600, 600)))
+    result = SourceDetectionTask(SourceDetectionConfig(), "t").run(exposure)
+    # 5 sigma of 10^5 independent places: 0.03 by chance.
+    assert len(result.footprints) <= 1
+    assert np.mean(exposure.image) == pytest.approx(0.0, abs=0.2)
+
+
+def test_half_without_data_is_left_alone() -> None:
+    truth, positions = starfield(4000.0)
+    exposure = exposure_of(truth)
+    exposure.image[:, :210] = np.nan
+    exposure.mask[:, :210] |= np.int32(mask_bits("NO_DATA"))
+    result = SourceDetectionTask(SourceDetectionConfig(), "t").run(exposure)
+    # Smoothing reaches 4 pixels.
+    lit = positions[positions[:, 0] > 216]
+    peaks = peaks_of(result.footprints)
+    assert peaks[:, 0].min() >= 214
+    assert cKDTree(peaks).query(lit)[0].max() < 2.0
+    sky = exposure.mask & mask_bits("DETECTED", "NO_DATA") == 0
+    assert np.abs(np.median(exposure.image[sky])) < 1.0
+
+
+def test_amplifier_at_zero_makes_no_sources() -> None:
+    truth, positions = starfield(4000.0)
+    exposure = exposure_of(truth)
+    exposure.image[:, 105:210] = 0.0
+    exposure.variance[:, 105:210] = 0.0
+    exposure.mask[:, 105:210] |= np.int32(mask_bits("BAD"))
+    peaks = peaks_of(SourceDetectionTask(SourceDetectionConfig(), "t").run(exposure).footprints)
+    assert not ((peaks[:, 0] > 110) & (peaks[:, 0] < 205)).any()
+    outside = (positions[:, 0] < 100) | (positions[:, 0] > 215)
+    assert cKDTree(peaks).query(positions[outside])[0].max() < 2.0
+
+
+def test_galaxy_over_a_third_of_the_field() -> None:
+    truth, positions = starfield(4000.0)
+    y, x = np.indices(truth.shape)
+    radius = np.hypot(x - 120, y - 130)
+    exposure = exposure_of(truth + 3e4 * np.exp(-radius / 22.0))
+    result = SourceDetectionTask(SourceDetectionConfig(), "t").run(exposure)
+    assert max(f.area for f in result.footprints) > 0.2 * truth.size
+    far = positions[np.hypot(positions[:, 0] - 120, positions[:, 1] - 130) > 200]
+    assert cKDTree(peaks_of(result.footprints)).query(far)[0].max() < 2.0
+    assert np.median(exposure.image[radius > 250]) == pytest.approx(0.0, abs=2.5)
+
+
+def test_star_of_tenth_magnitude() -> None:
+    """2 x 10^9 ADU with an aureole, saturated in the middle, on a field of faint stars."""
+    truth, positions = starfield(4000.0)
+    y, x = np.indices(truth.shape)
+    radius = np.hypot(x - 210, y - 250)
+    # The aureole of 2017's PSF: flux 0.2 r^(-11/3); nothing above the full well.
+    star = np.minimum(4e8 * np.maximum(radius, 1.0) ** (-11 / 3), 5e4)
+    exposure = exposure_of(truth + star)
+    exposure.mask[star >= 5e4] |= np.int32(mask_bits("SAT"))
+    result = SourceDetectionTask(SourceDetectionConfig(), "t").run(exposure)
+    far = positions[np.hypot(positions[:, 0] - 210, positions[:, 1] - 250) > 120]
+    assert cKDTree(peaks_of(result.footprints)).query(far)[0].max() < 2.0
+    # 4e8 * 230^(-11/3) = 0.9 ADU of its light are left at 230 pixels.
+    assert np.median(exposure.image[radius > 230]) == pytest.approx(0.5, abs=2.5)
+
+
+def test_frame_smaller_than_the_kernel_is_an_error() -> None:
+    with pytest.raises(DataError, match="over 0 pixels"):
+        SourceDetectionTask(SourceDetectionConfig(), "t").run(exposure_of(np.zeros((8, 40))))

@@ -1,0 +1,137 @@
+"""Choose which peaks of a blend are objects: not noise on the wing of another one, nor rims of saturated cores."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hscbox.catalog.footprint import Footprint
+from hscbox.jit import njit
+
+from .convolve import gaussian_kernel, kernel_width
+from .runs import count_run_bits
+from .shoulders import BROADER
+
+__all__ = ["contrast_kernel", "join_saturated_peaks", "significant_peaks"]
+
+_NEAR = 2
+"""A peak belongs to a saturated region not farther away than this in x and y [px]."""
+
+
+def contrast_kernel(sigma: float) -> NDArray[np.float64]:
+    """Return the kernel G(sigma) - G(1.5 sigma), shape (n, n), n odd: a PSF against its surroundings.
+
+    It does not see a level or a slope, so that a peak is judged by what it adds to the wing that it lies on. A point
+    source keeps 83 % of its signal to noise in the image smoothed by G(sigma) alone.
+    """
+    width = kernel_width(BROADER * sigma)
+    narrow, broad = gaussian_kernel(sigma, width), gaussian_kernel(BROADER * sigma, width)
+    kernel: NDArray[np.float64] = np.outer(narrow, narrow) - np.outer(broad, broad)
+    return kernel
+
+
+def significant_peaks(
+    image: NDArray[np.float32],
+    variance: NDArray[np.float32],
+    footprint: Footprint,
+    kernel: NDArray[np.float64],
+    significance: float,
+) -> Footprint:
+    """Return the footprint without peaks that do not stand out from their surroundings.
+
+    Its first peak, the brightest, stays; so do others with a pixel among the 3 x 3 about them where the image
+    convolved with `kernel` reaches `significance` times its noise.
+
+    Parameters
+    ----------
+    image, variance
+        Of the exposure [ADU, ADU^2], not modified.
+    kernel
+        See `contrast_kernel`.
+    significance
+        Least contrast [standard deviations].
+    """
+    peaks = footprint.peaks
+    contrast = _contrast(image, variance, kernel, peaks["i_x"].astype(np.int64), peaks["i_y"].astype(np.int64))
+    kept = contrast >= significance
+    kept[0] = True
+    return footprint if kept.all() else Footprint(footprint.spans, peaks[kept])
+
+
+@njit
+def _contrast(
+    image: NDArray[np.float32],
+    variance: NDArray[np.float32],
+    kernel: NDArray[np.float64],
+    peak_x: NDArray[np.int64],
+    peak_y: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return the largest contrast near each peak over its noise; infinity where the peak has no variance."""
+    height, width = image.shape
+    half = kernel.shape[0] // 2
+    energy = np.float64((kernel * kernel).sum())
+    result = np.full(len(peak_x), np.inf)
+    for i in range(len(peak_x)):
+        noise2 = variance[peak_y[i], peak_x[i]] * energy
+        if not noise2 > 0.0:
+            continue
+        largest = -np.inf
+        for cy in range(peak_y[i] - 1, peak_y[i] + 2):
+            for cx in range(peak_x[i] - 1, peak_x[i] + 2):
+                total = 0.0
+                for y in range(max(cy - half, 0), min(cy + half + 1, height)):
+                    for x in range(max(cx - half, 0), min(cx + half + 1, width)):
+                        value = image[y, x]
+                        if np.isfinite(value):
+                            total += kernel[y - cy + half, x - cx + half] * value
+                largest = max(largest, total)
+        result[i] = largest / np.sqrt(noise2)
+    return result
+
+
+def join_saturated_peaks(mask: NDArray[np.int32], footprint: Footprint, saturated: int) -> Footprint:
+    """Return the footprint with one peak for each saturated star.
+
+    Interpolation over a saturated core and its trail leaves bumps at the rim of the core and at the ends of the trail.
+    Peaks within 2 px of one connected set of pixels with the bits `saturated` become one peak: that of the brightest,
+    moved to the middle of the set without its trail, the rows of less than half the largest width.
+    """
+    if count_run_bits(mask, footprint.spans, saturated) == 0:
+        return footprint
+    box = footprint.bbox
+    x0, y0 = max(box.x0 - _NEAR, 0), max(box.y0 - _NEAR, 0)
+    area = mask[y0 : box.y0 + box.height + _NEAR, x0 : box.x0 + box.width + _NEAR] & saturated != 0
+    regions, _ = ndimage.label(area, np.ones((3, 3), dtype=int))
+    peaks = footprint.peaks.copy()
+    owner = np.array([_region_near(regions, peak["i_x"] - x0, peak["i_y"] - y0) for peak in peaks])
+    kept = np.ones(len(peaks), dtype=bool)
+    for region in np.unique(owner[owner > 0]):
+        members = np.flatnonzero(owner == region)
+        if len(members) < 2:
+            continue
+        kept[members[1:]] = False
+        x, y = _middle(regions == region)
+        if footprint.contains(x + x0, y + y0):
+            first = peaks[members[0] : members[0] + 1]
+            first["i_x"], first["i_y"] = x + x0, y + y0
+            first["f_x"], first["f_y"] = x + x0, y + y0
+    return Footprint(footprint.spans, peaks[kept])
+
+
+def _region_near(regions: NDArray[np.int32], x: int, y: int) -> int:
+    """Return the number of the closest region within `_NEAR`, 0 if there is none."""
+    low, left = max(y - _NEAR, 0), max(x - _NEAR, 0)
+    part = regions[low : y + _NEAR + 1, left : x + _NEAR + 1]
+    ys, xs = np.nonzero(part)
+    if len(ys) == 0:
+        return 0
+    closest = np.argmin((ys + low - y) ** 2 + (xs + left - x) ** 2)
+    return int(part[ys[closest], xs[closest]])
+
+
+def _middle(region: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return x and y of the pixel in the middle of the rows of a region that have half its largest width or more."""
+    widths = region.sum(axis=1)
+    ys, xs = np.nonzero(region & (2 * widths >= widths.max())[:, None])
+    return int(np.rint(xs.mean())), int(np.rint(ys.mean()))
