@@ -3,6 +3,7 @@
 # make image  the OCI image hscbox, by podman or docker;  make sif  hscbox.sif, by Apptainer
 # make container-test  the tests of both images;  make lock  new versions of the dependencies
 # make regress  all golden scenes, with regress.json and regress.xml
+# make survey  every CCD simulated, processed and compared with the truth (half an hour)
 # make bench  core-seconds per stage;  make lint  ruff and mypy;  make venv  only the set-up
 
 PYTHON ?= python3
@@ -24,7 +25,7 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
 CREATED = $(shell date -u -d @$(SOURCE_DATE_EPOCH) +%Y-%m-%dT%H:%M:%SZ)
 BASE_DIGEST = $(shell $(ENGINE) image inspect --format '{{index .RepoDigests 0}}' $(BASE) 2>/dev/null | sed 's/.*@//')
 
-.PHONY: venv demo test test-all bench regress lint lock clean image sif base container-test
+.PHONY: venv demo test test-all bench survey regress lint lock clean image sif base container-test
 
 venv: $(VENV)/.ready
 
@@ -45,6 +46,9 @@ test-all: venv
 
 bench: venv
 	$(BIN)/python tests/bench.py
+
+survey: venv
+	$(BIN)/python tests/survey.py
 
 regress: venv
 	$(BIN)/hscbox regress check --json regress.json --junit regress.xml

@@ -1,24 +1,31 @@
 """`make bench`: what one full-size CCD costs, stage by stage, and how fast raws are ingested.
 
 Everything is timed in one run: a floor (reading the inputs and writing three planes), the whole command as a
-process of its own, and the stages by the run's own metadata file. Nothing here passes or fails.
+process of its own, the stages by the run's own metadata file, and the steps of the pixel half (instrument signature,
+background, cosmic rays, detection, deblending) by a timer around their functions. Nothing here passes or fails.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import os
+import resource
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parent.parent
 WORK = ROOT / "bench"
 MEGAPIXELS = 2048 * 4176 / 1e6
 HEADERS = 20_000
+PIXEL_HALF_SECONDS, PIXEL_HALF_MIB = 4.0, 700.0
 
 
 def run(*command: str | Path) -> tuple[float, float, float]:
@@ -97,6 +104,81 @@ def stages(core: float, base: float) -> list[dict[str, float | str]]:
     return rows
 
 
+class Steps:
+    """Core-seconds of functions by name, each without those of the timed functions that it calls."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.peak_mib = 0.0
+        self._inner: list[float] = []
+
+    def wrap(self, owner: Any, attribute: str, name: str) -> None:
+        """Put a timer around `owner.attribute`."""
+        function: Callable[..., Any] = getattr(owner, attribute)
+
+        @functools.wraps(function)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            self._inner.append(0.0)
+            started = time.process_time()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                spent = time.process_time() - started
+                self.seconds[name] = self.seconds.get(name, 0.0) + spent - self._inner.pop()
+                if self._inner:
+                    self._inner[-1] += spent
+                self.peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+        setattr(owner, attribute, timed)
+
+
+def time_steps(repository: str, output: str, result: str) -> None:
+    """Process the frame with a timer around every step of the pixel half; write the numbers as JSON to `result`.
+
+    Meant for a process of its own. The corrections are the functions that the task of the instrument signature
+    removal takes from the modules beside it. The peak of memory is that by the end of the last step.
+    """
+    from hscbox.detect import deblend, detection, repair
+    from hscbox.isr import task as isr
+    from hscbox.pipeline.arguments import ProcessCcdArguments
+    from hscbox.pipeline.run import run_process_ccd
+
+    steps = Steps()
+    for name, function in inspect.getmembers(isr, inspect.isfunction):
+        if function.__module__ != isr.__name__ and function.__module__.startswith(("hscbox.isr.", "hscbox.image.")):
+            steps.wrap(isr, name, f"isr: {name}")
+    steps.wrap(isr.IsrTask, "run", "isr: all else")
+    for module in [module for name, module in sys.modules.items() if name.startswith("hscbox.")]:
+        if hasattr(module, "fit_background"):
+            steps.wrap(module, "fit_background", "background")
+    steps.wrap(repair.RepairTask, "run", "cosmic rays")
+    steps.wrap(detection.SourceDetectionTask, "run", "detection")
+    steps.wrap(deblend.SourceDeblendTask, "run", "deblending")
+    ids = [["visit=40984", "ccd=55"]]
+    if run_process_ccd(ProcessCcdArguments(repository, output, ids=ids)):
+        sys.exit(1)
+    Path(result).write_text(json.dumps({"core_seconds": steps.seconds, "peak_mib": steps.peak_mib}))
+
+
+def pixel_half(repository: Path, base: float) -> dict[str, Any]:
+    """Print what each step of the pixel half costs, in core-seconds and in floors."""
+    output, result = WORK / "output", WORK / "steps.json"
+    shutil.rmtree(output, ignore_errors=True)
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import bench; bench.time_steps(*sys.argv[2:])"
+    run(Path(sys.executable), "-c", code, Path(__file__).parent, repository, output, result)
+    numbers: dict[str, Any] = json.loads(result.read_text())
+    print(f"{'step of the pixel half':55} {'core-s':>7} {'floors':>7}")
+    for name, seconds in numbers["core_seconds"].items():
+        if seconds >= 0.005:
+            print(f"{name:55} {seconds:7.2f} {seconds / base:7.2f}")
+    total = sum(numbers["core_seconds"].values())
+    print(
+        f"pixel half: {total:.2f} core-seconds (target {PIXEL_HALF_SECONDS:g}), {total / base:.1f} floors, "
+        f"peak {numbers['peak_mib']:.0f} MiB (target {PIXEL_HALF_MIB:g})"
+    )
+    return {**numbers, "total_core_seconds": total}
+
+
 def ingest(data: Path) -> dict[str, float]:
     """Ingest many sparse full-size raws (one header block and a hole) and print the rate."""
     folder = WORK / "sparse"
@@ -134,7 +216,13 @@ def main() -> None:
     print(f"floor (read raw and masters, write three planes): {base:.2f} core-seconds")
     result = process(repository, "compiled loops cached")
     rows = stages(result["core_seconds"], base)
-    numbers = {"floor_core_seconds": base, "process_ccd": result, "stages": rows, "ingest": ingest(data)}
+    numbers = {
+        "floor_core_seconds": base,
+        "process_ccd": result,
+        "stages": rows,
+        "pixel_half": pixel_half(repository, base),
+        "ingest": ingest(data),
+    }
     (WORK / "bench.json").write_text(json.dumps(numbers, indent=1) + "\n")
 
 

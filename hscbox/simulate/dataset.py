@@ -51,11 +51,12 @@ def write_raw(path: Path | str, frame: SimulatedFrame) -> None:
     write_units(path, [FitsUnit(cards, stored)])
 
 
-def write_dataset(directory: Path | str, scenes: Sequence[Scene]) -> list[Path]:
+def write_dataset(directory: Path | str, scenes: Sequence[Scene], *, truth_images: bool = True) -> list[Path]:
     """Write raws, masters, reference catalogue and truth of all scenes, and return the paths of the raws.
 
     A scene that stands in the directory already, by the hash of its definition, is not made again. Masters and the
     reference catalogue of earlier calls are kept; the reference catalogue is written for all scenes in the directory.
+    Without `truth_images` only the tables of the truth and its scene.json are written.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def write_dataset(directory: Path | str, scenes: Sequence[Scene]) -> list[Path]:
             continue
         frame = simulate_frame(scene)
         write_raw(raw_path(root, scene), frame)
-        write_truth(root, frame)
+        write_truth(root, frame, images=truth_images)
         log.info("Wrote %s", raw_path(root, scene))
     _write_masters(root / "CALIB", ordered)
     _write_reference(root, [*_present(root)])

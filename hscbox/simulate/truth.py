@@ -56,14 +56,25 @@ def psf_stars(frame: SimulatedFrame) -> NDArray[np.void]:
     return chosen
 
 
-def write_truth(root: Path | str, frame: SimulatedFrame) -> Path:
-    """Write the truth of a frame under `root`/truth and return its directory; scene.json comes last."""
+def write_truth(root: Path | str, frame: SimulatedFrame, *, images: bool = True) -> Path:
+    """Write the truth of a frame under `root`/truth and return its directory; scene.json comes last.
+
+    Without `images` there are only sources.fits, cosmic_rays.fits and scene.json.
+    """
     directory = truth_directory(root, frame.scene)
     write_hdus(directory / "sources.fits", _table(frame.ideal.sources))
+    write_hdus(directory / "cosmic_rays.fits", _table(_cosmic_ray_rows(frame)))
+    if images:
+        _write_images(directory, frame)
+    text = json.dumps(_record(frame), indent=2, sort_keys=True)
+    write_bytes(directory / "scene.json", text.encode() + b"\n")
+    return directory
+
+
+def _write_images(directory: Path, frame: SimulatedFrame) -> None:
     write_hdus(directory / "objects.fits", _image(frame.ideal.objects.astype(np.float32)))
     pixels = frame.saturated * np.uint8(_SATURATED) + frame.dead * np.uint8(_DEAD)
     write_hdus(directory / "pixels.fits", _image(pixels))
-    write_hdus(directory / "cosmic_rays.fits", _table(_cosmic_ray_rows(frame)))
     stars = psf_stars(frame)
     stamps = np.zeros((len(stars), 41, 41))
     for number, star in enumerate(stars):
@@ -71,9 +82,6 @@ def write_truth(root: Path | str, frame: SimulatedFrame) -> Path:
     hdus = _table(stars[["id", "x", "y"]])
     hdus.append(fits.ImageHDU(stamps, name="STAMPS"))
     write_hdus(directory / "psf.fits", hdus)
-    text = json.dumps(_record(frame), indent=2, sort_keys=True)
-    write_bytes(directory / "scene.json", text.encode() + b"\n")
-    return directory
 
 
 def _image(pixels: NDArray[Any]) -> fits.HDUList:
