@@ -38,7 +38,7 @@ from hscbox.regress.measures import pixel_recall, touching_precision
 from hscbox.simulate import cosmic_rays
 from hscbox.simulate import frame as frames
 from hscbox.simulate.dataset import write_raw
-from hscbox.simulate.illumination import flat_field, unlit
+from hscbox.simulate.illumination import flat_field, fringe_pattern, unlit
 from hscbox.simulate.patterns import bias_structure, dark_rate, scene_defects
 from hscbox.simulate.scene import Scene
 
@@ -92,6 +92,7 @@ def reduce(frame: frames.SimulatedFrame, directory: Path) -> Exposure:
             bias=CalibImage(bias_structure(scene)),
             dark=CalibImage(dark_rate(scene)),
             flat=CalibImage(flat, lit, np.zeros_like(flat)),
+            fringe=CalibImage(fringe_pattern(scene)) if scene.has_fringes else None,
             bf_kernel=brighter_fatter_kernel(),
             defects=(*defects.dead_boxes, *defects.hot_boxes),
         )
