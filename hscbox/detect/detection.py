@@ -129,7 +129,11 @@ class SourceDetectionTask:
         """
         sigma = _psf_sigma(exposure) if sigma is None else sigma
         exposure.mask &= ~np.int32(mask_bits("DETECTED", "DETECTED_NEGATIVE"))
-        smoothed, border = smooth(exposure.image, sigma)
+        no_data = exposure.mask & mask_bits("NO_DATA") != 0
+        # What stands in pixels without data is no light: it makes no sources, nor lends any to its neighbours.
+        image = np.where(no_data, np.float32(0.0), exposure.image) if no_data.any() else exposure.image
+        smoothed, border = smooth(image, sigma)
+        np.copyto(smoothed, np.float32(0.0), where=no_data)
         _set_edge(exposure.mask, border)
         n_grow = int(self.config.nSigmaToGrow * sigma + 0.5)
         threshold = self._threshold(smoothed, exposure.mask)
@@ -142,7 +146,7 @@ class SourceDetectionTask:
         )
         positive = add_shoulder_peaks(
             positive,
-            exposure.image,
+            image,
             smoothed,
             exposure.variance,
             exposure.mask,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
+from scipy.fft import irfft2, next_fast_len, rfft2
 
 from hscbox.image.statistics import clipped_mean
 from hscbox.jit import njit
@@ -82,8 +82,17 @@ def predict_wings(
     profile = strength * np.maximum(squared, (BLOCK / 2.0) ** 2) ** (-0.5 * _SLOPE)
     # Fourier transforms differ in the last bits between processors; rounded, the wings do not.
     quantum = sigma / _STEPS_PER_SIGMA
-    wings = np.round(np.maximum(fftconvolve(light, profile, mode="same"), 0.0) / quantum) * quantum
+    wings = np.round(np.maximum(_convolve(light, profile), 0.0) / quantum) * quantum
     return SourceWings(wings, max(limit * sigma, _median(wings, n_sky)), limit * sigma)
+
+
+def _convolve(light: NDArray[np.float64], profile: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the convolution with a centred profile, of the shape of `light`, nothing beyond its sides."""
+    height, width = light.shape
+    shape = [next_fast_len(n + 2 * _REACH, real=True) for n in (height, width)]
+    # scipy.signal has this ready, but to import it takes longer than to find all sources of a frame.
+    convolved: NDArray[np.float64] = irfft2(rfft2(light, shape) * rfft2(profile, shape), shape)
+    return convolved[_REACH : _REACH + height, _REACH : _REACH + width]
 
 
 def _median(values: NDArray[np.float64], counts: NDArray[np.int64]) -> float:

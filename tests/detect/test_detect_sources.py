@@ -217,3 +217,16 @@ def test_star_of_tenth_magnitude() -> None:
 def test_frame_smaller_than_the_kernel_is_an_error() -> None:
     with pytest.raises(DataError, match="over 0 pixels"):
         SourceDetectionTask(SourceDetectionConfig(), "t").run(exposure_of(np.zeros((8, 40))))
+
+
+def test_pixels_without_data_make_no_sources() -> None:
+    truth, positions = starfield(1730.0)
+    exposure = exposure_of(truth)
+    exposure.mask[:, 210:] |= mask_bits("NO_DATA")
+    exposure.image[:, 210:] = 500.0 * np.random.default_rng(3).standard_normal((500, 210)).astype(np.float32)
+    peaks = peaks_of(SourceDetectionTask(SourceDetectionConfig(), "t").run(exposure).footprints)
+    assert peaks[:, 0].max() < 210
+    # What the flat left there is not smoothed into the lit part; a star at its border may lose half of its light.
+    lit = positions[positions[:, 0] < 207]
+    assert cKDTree(peaks).query(lit)[0].max() < 2.0
+    assert abs(len(peaks) - len(lit)) <= np.count_nonzero(np.abs(positions[:, 0] - 210) < 3)
