@@ -7,6 +7,7 @@ order of sums fixed. What is really in force, `hscbox.dispatch` asks the librari
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 from functools import cache
@@ -23,6 +24,8 @@ _AVX2 = {
     "NUMBA_CPU_FEATURES": "+avx,+avx2,+bmi,+bmi2,+cmov,+cx16,+f16c,+fma,+fxsr,+lzcnt,+mmx,+movbe,+popcnt,"
     "+sse,+sse2,+sse3,+sse4.1,+sse4.2,+ssse3",
 }
+# The numbers of M_MMAP_MAX, M_TRIM_THRESHOLD and M_TOP_PAD in glibc's malloc.h.
+_MALLOC = {-4: 0, -1: 2**31 - 1, -2: 64 << 20}
 PINNED = {**_THREADS, **_AVX2}
 
 
@@ -44,12 +47,28 @@ def cpu_flags(path: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
     return frozenset()
 
 
+def _keep_freed_memory() -> None:
+    """Let the C library keep the memory of freed arrays for the next ones, where it is glibc.
+
+    By default it returns arrays of this size to the system at once, which clears every page again when the next one
+    is made: one core-second of a full frame.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        # Another C library.
+        return
+    for parameter, value in _MALLOC.items():
+        mallopt(parameter, value)
+
+
 def pin() -> None:
     """Set the pinned variables for this process and its children, on x86-64 only.
 
     A processor without AVX2 gets one thread but keeps its own code paths, and those that were asked for are taken
     back: it works, but not to the byte.
     """
+    _keep_freed_memory()
     if not is_x86_64():
         return
     flags = cpu_flags()

@@ -181,10 +181,7 @@ def score(row: Row, scene: Scene, output: Path) -> None:
     single = catalog.subset(leaves(catalog))
     found = np.stack([single["slot_Centroid_x"], single["slot_Centroid_y"]], axis=1)
     true, _ = match_within(found, np.stack([truth.x, truth.y], axis=1), row.numbers["seeing"] / PIXEL_SCALE)
-    # Detection looks at NO_DATA as well; what is found there is flagged and claims nothing.
-    claimed = ~single["base_PixelFlags_flag_edge"] & ~single["base_PixelFlags_flag_bad"]
-    row.numbers["false_sources"] = float(np.count_nonzero(claimed & ~true))
-    row.numbers["unlit_sources"] = float(np.count_nonzero(~claimed))
+    row.numbers["false_sources"] = float(np.count_nonzero(~true))
     row.numbers["true_seeing"] = true_seeing(scene, exposure)
     row.numbers["true_sky"], row.numbers["true_zero_point"] = scene.true_sky_level, scene.true_zero_point
     row.numbers["true_events"] = EVENTS_PER_SECOND * scene.exposure_time * row.usable

@@ -16,7 +16,7 @@ This page and `testdata/survey/survey.json` are what it wrote.
 
 * **usable**: part of the pixels that is lit and not in a dead amplifier.
 * **detections**: sources of the characterization, above 50 sigma; **sources**: rows of SRC; **false**: those without a
-  star of the truth (r < 26) within one FWHM; **flagged**: those on pixels without data, or dead, not counted as false.
+  star of the truth (r < 26) within one FWHM.
 * **truth**: rms of the positions of isolated bright stars against the truth, worse axis; **zero point error**:
   median of measured minus true magnitude of these stars.
 * **core-s**: user and system time of the whole command `process-ccd`, two commands at a time; **make**: of the
@@ -39,7 +39,6 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("detections", "detections", ".0f"),
     ("sources", "sources", ".0f"),
     ("false", "false_sources", ".0f"),
-    ("flagged", "unlit_sources", ".0f"),
     ("matches", "matches", ".0f"),
     ("scatter mas", "scatter_mas", ".1f"),
     ("truth mas", "truth_mas", ".1f"),

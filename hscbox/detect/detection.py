@@ -129,11 +129,11 @@ class SourceDetectionTask:
         """
         sigma = _psf_sigma(exposure) if sigma is None else sigma
         exposure.mask &= ~np.int32(mask_bits("DETECTED", "DETECTED_NEGATIVE"))
-        no_data = exposure.mask & mask_bits("NO_DATA") != 0
-        # What stands in pixels without data is no light: it makes no sources, nor lends any to its neighbours.
-        image = np.where(no_data, np.float32(0.0), exposure.image) if no_data.any() else exposure.image
+        unknown = _unknown(exposure.mask)
+        # What stands in unknown pixels is no light: it makes no sources, nor lends any to its neighbours.
+        image = np.where(unknown, np.float32(0.0), exposure.image) if unknown.any() else exposure.image
         smoothed, border = smooth(image, sigma)
-        np.copyto(smoothed, np.float32(0.0), where=no_data)
+        np.copyto(smoothed, np.float32(0.0), where=unknown)
         _set_edge(exposure.mask, border)
         n_grow = int(self.config.nSigmaToGrow * sigma + 0.5)
         threshold = self._threshold(smoothed, exposure.mask)
@@ -220,6 +220,13 @@ def _psf_sigma(exposure: Exposure) -> float:
     if exposure.psf is None:
         raise ValueError("The exposure has no PSF; detection needs one, or a sigma")
     return float(exposure.psf.determinant_radius(*exposure.psf.average_position))
+
+
+def _unknown(mask: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return the pixels that nothing is known of: NO_DATA, and BAD ones that were not interpolated."""
+    unknown: NDArray[np.bool_] = mask & mask_bits("NO_DATA") != 0
+    unknown |= mask & mask_bits("BAD", "INTRP") == mask_bits("BAD")
+    return unknown
 
 
 def _set_edge(mask: NDArray[np.int32], border: int) -> None:

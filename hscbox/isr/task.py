@@ -237,7 +237,7 @@ class IsrTask:
         config, exposure, metadata = self.config, work.exposure, work.exposure.metadata
         numbers = work.result.numbers
         if config.doDefect:
-            numbers["defect_pixels"] = interpolate_defects(exposure, work.defects)
+            numbers["defect_pixels"] = interpolate_defects(exposure, work.defects, work.detector)
             record_numbers(metadata, "DEF", "defects.ecsv", [tuple(box) for box in work.defects])
         record_step(metadata, "DEF", config.doDefect)
         if config.doWidenSaturationTrails:

@@ -12,7 +12,6 @@ from scipy.ndimage import binary_dilation, find_objects, label
 from scipy.signal import oaconvolve
 
 from ..camera.detector import Detector
-from ..jit import njit
 
 __all__ = ["add_crosstalk", "bleed", "brighter_fatter_change", "displaced", "invert_linearity"]
 
@@ -55,20 +54,35 @@ def displaced(electrons: Floats, kernel: Floats, full_well: Floats | None) -> Fl
         return electrons - brighter_fatter_change(electrons, kernel)
     acting = bleed(electrons, full_well)
     change = brighter_fatter_change(acting, kernel)
+    running = np.flatnonzero((np.maximum(electrons, electrons - change) > full_well).any(axis=0))
+    arriving = electrons[:, running]
+    boxes: list[tuple[slice, slice]] = []
     for _ in range(_ROUNDS):
-        shifted = electrons - change
-        left = bleed(shifted, full_well)
-        now = np.where(left != shifted, left, electrons)
-        _update_change(change, now, now != acting, kernel)
-        acting = now
+        shifted = arriving - change[:, running]
+        left = bleed(shifted, full_well[running])
+        now = np.where(left != shifted, left, arriving)
+        if not boxes:
+            boxes = _boxes_around(now != acting[:, running], running, electrons.shape)
+        acting[:, running] = now
+        _update_change(change, acting, boxes, kernel)
     return electrons - change
 
 
-def _update_change(change: Floats, acting: Floats, moved: NDArray[np.bool_], kernel: Floats) -> None:
-    """Evaluate the change anew, in place, as far as the kernel reaches from the pixels that moved."""
+def _boxes_around(
+    moved: NDArray[np.bool_], columns: NDArray[np.intp], shape: tuple[int, ...]
+) -> list[tuple[slice, slice]]:
+    """Return boxes that hold the moved pixels of the given columns and what may yet move beside them."""
+    where = np.zeros(shape, dtype=bool)
+    where[:, columns] = moved
+    labels, _ = label(binary_dilation(where, iterations=3))
+    boxes: list[tuple[slice, slice]] = find_objects(labels)
+    return boxes
+
+
+def _update_change(change: Floats, acting: Floats, boxes: list[tuple[slice, slice]], kernel: Floats) -> None:
+    """Evaluate the change anew, in place, as far as the kernel reaches from the boxes."""
     reach = kernel.shape[0] // 2 + 1
-    labels, _ = label(binary_dilation(moved, iterations=2))
-    for box in find_objects(labels):
+    for box in boxes:
         # Each window is evaluated where it has the reach on all sides; nothing is defined closer to the border.
         inner = [
             (max(part.start - reach, reach), min(part.stop + reach, n - reach))
@@ -86,23 +100,25 @@ def bleed(electrons: Floats, full_well: Floats) -> Floats:
     `full_well` is one number per column. Charge that reaches the end of a column is lost.
     """
     result = electrons.copy()
-    for column in np.flatnonzero((electrons > full_well).any(axis=0)):
-        result[:, column] = _bleed_column(electrons[:, column], float(full_well[column]))
+    columns = np.flatnonzero((electrons > full_well).any(axis=0))
+    result[:, columns] = _bleed_columns(electrons[:, columns], full_well[columns])
     return result
 
 
-@njit
-def _bleed_column(charge: Floats, full_well: float) -> Floats:
-    n = len(charge)
+def _bleed_columns(charge: Floats, full_well: Floats) -> Floats:
     result = np.minimum(charge, full_well)
     half = 0.5 * np.maximum(charge - full_well, 0.0)
-    for direction in range(2):
-        carried = 0.0
-        for step in range(n):
-            index = step if direction == 0 else n - 1 - step
-            moved = min(carried, full_well - result[index])
-            result[index] += moved
-            carried += half[index] - moved
+    starts = set(np.flatnonzero(half.any(axis=1)).tolist())
+    for rows in (range(len(charge)), range(len(charge) - 1, -1, -1)):
+        carried = np.zeros(charge.shape[1])
+        is_carrying = False
+        for row in rows:
+            if not (is_carrying or row in starts):
+                continue
+            moved = np.minimum(carried, full_well - result[row])
+            result[row] += moved
+            carried += half[row] - moved
+            is_carrying = bool(carried.any())
     return result
 
 

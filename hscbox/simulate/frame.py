@@ -79,12 +79,16 @@ def ideal_frame(scene: Scene) -> IdealFrame:
     objects = draw_sources(scene, sources, psf) * area_dimming(scene)
     sky = sky_image(scene)
     flat = flat_field(scene).astype(np.float64)
-    expected = (objects + _sky_with_fringes(scene, sky)) * flat + dark_rate(scene) * scene.exposure_time
+    # In place: at this size fetching memory costs as much as the arithmetic.
+    expected = objects + _sky_with_fringes(scene, sky)
+    expected *= flat
+    expected += dark_rate(scene) * scene.exposure_time
     variance = expected * (1.0 if scene.effects.photon_noise else 0.0)
     for amplifier in scene.detector.amplifiers:
         variance[amplifier.trimmed.slices] /= amplifier.gain
         variance[amplifier.trimmed.slices] += amplifier.read_noise**2 if scene.effects.read_noise else 0.0
-    return IdealFrame(objects, sky, variance / flat**2, expected, flat, sources, psf)
+    variance /= flat**2
+    return IdealFrame(objects, sky, variance, expected, flat, sources, psf)
 
 
 def _sky_with_fringes(scene: Scene, sky: Floats) -> Floats:
@@ -190,11 +194,11 @@ def _linearity(scene: Scene, index: int) -> float:
 
 def _to_raw_levels(scene: Scene, linear: Floats) -> Floats:
     """Return raw ADU above the pedestal, bias structure included."""
-    recorded = linear.copy()
+    recorded = bias_structure(scene).astype(np.float64)
     for amplifier in scene.detector.amplifiers:
         part = amplifier.trimmed.slices
-        recorded[part] = invert_linearity(recorded[part], _linearity(scene, amplifier.index))
-    return recorded + bias_structure(scene)
+        recorded[part] += invert_linearity(linear[part], _linearity(scene, amplifier.index))
+    return recorded
 
 
 def _digitise(scene: Scene, recorded: Floats, level: Floats) -> NDArray[np.uint16]:
@@ -208,5 +212,6 @@ def _digitise(scene: Scene, recorded: Floats, level: Floats) -> NDArray[np.uint1
         raw[part] = level[amplifier.index] + drift[amplifier.index][:, None]
         raw[part] += amplifier.read_noise * noise[part]
         raw[amplifier.data.slices] += recorded[amplifier.trimmed.slices]
-    stored = np.clip(np.round(raw), 0, _ADC_MAX).astype(np.uint16)
+    np.round(raw, out=raw)
+    stored = np.clip(raw, 0, _ADC_MAX, out=raw).astype(np.uint16)
     return np.ascontiguousarray(stored[:, ::-1] if scene.detector.mirror == "LR" else stored[::-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +47,12 @@ def bias_structure(scene: Scene) -> NDArray[np.float32]:
     return (glow[:, None] + columns[None, :]).astype(np.float32)
 
 
+@lru_cache(maxsize=1)
 def dark_rate(scene: Scene) -> NDArray[np.float32]:
-    """Return the master dark in ADU per second, (rows, 2048): dark current, warm pixels, glow of CCD 33."""
+    """Return the master dark in ADU per second, (rows, 2048): dark current, warm pixels, glow of CCD 33.
+
+    The frame and its master ask for it one after the other, so the last one is kept, read-only.
+    """
     rate = np.zeros(scene.shape)
     if scene.effects.dark:
         rng = scene.rng("dark", fixed=True)
@@ -58,7 +63,9 @@ def dark_rate(scene: Scene) -> NDArray[np.float32]:
         box = _GLOW_BOX.clip(Box(0, 0, scene.shape[1], scene.shape[0]))
         y, x = np.mgrid[box.slices]
         rate[box.slices] += _GLOW_RATE * np.exp(-np.hypot(x, 4175.0 - y) / _GLOW_SCALE)
-    return rate.astype(np.float32)
+    result = rate.astype(np.float32)
+    result.flags.writeable = False
+    return result
 
 
 def pedestals(scene: Scene) -> Floats:

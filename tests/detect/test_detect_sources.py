@@ -219,10 +219,11 @@ def test_frame_smaller_than_the_kernel_is_an_error() -> None:
         SourceDetectionTask(SourceDetectionConfig(), "t").run(exposure_of(np.zeros((8, 40))))
 
 
-def test_pixels_without_data_make_no_sources() -> None:
+@pytest.mark.parametrize("plane", ["NO_DATA", "BAD"])
+def test_unknown_pixels_make_no_sources(plane: str) -> None:
     truth, positions = starfield(1730.0)
     exposure = exposure_of(truth)
-    exposure.mask[:, 210:] |= mask_bits("NO_DATA")
+    exposure.mask[:, 210:] |= mask_bits(plane)
     exposure.image[:, 210:] = 500.0 * np.random.default_rng(3).standard_normal((500, 210)).astype(np.float32)
     peaks = peaks_of(SourceDetectionTask(SourceDetectionConfig(), "t").run(exposure).footprints)
     assert peaks[:, 0].max() < 210

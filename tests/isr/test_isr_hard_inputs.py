@@ -74,6 +74,21 @@ def test_dead_amplifier_that_no_list_names(
     assert f"Amplifier {index} sees no sky although others do; setting it to BAD" in caplog.messages
 
 
+def test_dead_amplifier_of_the_list_is_filled_and_not_interpolated(inputs: dict[str, object]) -> None:
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    fringe = 0.02 * np.sin(2 * np.pi * (x + 0.3 * y) / 40.0)
+    observed = np.random.default_rng(3).normal(SKY * (1.0 + fringe), NOISE)
+    observed[:, 512:1024] = 0.0
+    inputs["raw"] = raw_frame(load_camera()[55].for_rows(N_ROWS), observed)
+    inputs |= {"filter_name": "y", "fringe": calib(fringe), "defects": [Box(512, 0, 512, N_ROWS)]}
+    exposure = run(inputs).exposure
+    dead = (slice(None), slice(512, 1024))
+    assert has(exposure, "BAD")[dead].all() and not has(exposure, "INTRP")[dead].any()
+    # One level: neither a bridge between the neighbours nor the fringes that the amplifier never saw.
+    assert np.ptp(exposure.image[dead]) == 0.0
+    assert exposure.image[dead].mean() == pytest.approx(SKY, abs=3.0)
+
+
 def test_little_sky_says_nothing_about_amplifiers(inputs: dict[str, object], detector: Detector) -> None:
     image = np.random.default_rng(5).normal(4.0, 2.0, SHAPE)
     image[:, :512] -= 4.0

@@ -110,10 +110,10 @@ def test_zero_and_nan_in_the_flat_end_as_flagged_interpolation(exposure: Exposur
     assert interpolate_nans(exposure) == 0
 
 
-def test_defects_are_bad_and_interpolated(exposure: Exposure) -> None:
+def test_defects_are_bad_and_interpolated(exposure: Exposure, detector: Detector) -> None:
     exposure.image[:] = 77.0
     exposure.image[5:9, 100:102] = 4e4
-    n = interpolate_defects(exposure, [Box(100, 5, 2, 4), Box(2040, 120, 50, 50), Box(3000, 0, 5, 5)])
+    n = interpolate_defects(exposure, [Box(100, 5, 2, 4), Box(2040, 120, 50, 50), Box(3000, 0, 5, 5)], detector)
     assert n == 8 + 8 * 8
     assert np.all(exposure.mask[5:9, 100:102] == (BAD | INTRP)) and np.count_nonzero(exposure.mask) == n
     assert_allclose(exposure.image, 77.0, rtol=1e-6, atol=0)
