@@ -93,7 +93,7 @@ class SourceDeblendConfig(Config):  # type: ignore[misc]
     monotonicTemplate = Field(dtype=bool, default=True, doc="Make templates fall outwards.")
     minPeakSignificance = RangeField(
         dtype=float,
-        default=3.0,
+        default=4.0,
         min=0.0,
         doc="Least height of a peak above its surroundings, in the difference of Gaussians of sigma and 1.5 sigma "
         "[standard deviations]; the brightest peak of a blend always counts; 0: all do.",
