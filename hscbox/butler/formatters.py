@@ -52,11 +52,13 @@ def _read_png(path: Path) -> NDArray[np.uint8]:
 
 
 def _read_calib(path: Path) -> Any:
-    """Read a master calibration together with the digest of its bytes."""
+    """Read a master calibration together with the digest of its bytes; planes that say nothing are not kept."""
     from ..image.calib_image import CalibImage
     from ..image.fits_exposure import read_image
 
     image, mask, variance, _ = read_image(path)
+    mask = mask if mask is not None and mask.any() else None
+    variance = variance if variance is not None and variance.any() else None
     return CalibImage(image, mask, variance, path.name, sha256_file(path))
 
 

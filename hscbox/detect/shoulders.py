@@ -64,7 +64,8 @@ def add_shoulder_peaks(
     """
     if significance <= 0 or found.n == 0:
         return found
-    difference = smoothed - smooth(image, BROADER * sigma)[0]
+    difference = smooth(image, BROADER * sigma)[0]
+    np.subtract(smoothed, difference, out=difference)
     x, y, owner, noise = _candidates(
         difference,
         found.runs,
