@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 WORK = ROOT / "bench"
 MEGAPIXELS = 2048 * 4176 / 1e6
 HEADERS = 20_000
-PIXEL_HALF_SECONDS, PIXEL_HALF_MIB = 4.0, 700.0
+PIXEL_HALF_SECONDS, PIXEL_HALF_MB = 4.0, 700.0
 
 
 def run(*command: str | Path) -> tuple[float, float, float]:
@@ -133,10 +133,11 @@ class Steps:
 
 
 def time_steps(repository: str, output: str, result: str) -> None:
-    """Process the frame with a timer around every step of the pixel half; write the numbers as JSON to `result`.
+    """Process the frame twice with a timer around every step of the pixel half; write the numbers as JSON to `result`.
 
-    Meant for a process of its own. The corrections are the functions that the task of the instrument signature
-    removal takes from the modules beside it. The peak of memory is that by the end of the last step.
+    Meant for a process of its own: the first frame also loads the compiled loops. The corrections are the functions
+    that the task of the instrument signature removal takes from the modules beside it. The peak of memory is that by
+    the end of the last step of the first frame.
     """
     from hscbox.detect import deblend, detection, repair
     from hscbox.isr import task as isr
@@ -155,26 +156,33 @@ def time_steps(repository: str, output: str, result: str) -> None:
     steps.wrap(detection.SourceDetectionTask, "run", "detection")
     steps.wrap(deblend.SourceDeblendTask, "run", "deblending")
     ids = [["visit=40984", "ccd=55"]]
-    if run_process_ccd(ProcessCcdArguments(repository, output, ids=ids)):
-        sys.exit(1)
-    Path(result).write_text(json.dumps({"core_seconds": steps.seconds, "peak_mib": steps.peak_mib}))
+    frames, peaks = [], []
+    for _ in range(2):
+        steps.seconds = {}
+        shutil.rmtree(output, ignore_errors=True)
+        if run_process_ccd(ProcessCcdArguments(repository, output, ids=ids)):
+            sys.exit(1)
+        frames.append(steps.seconds)
+        peaks.append(steps.peak_mib)
+    Path(result).write_text(json.dumps({"first": frames[0], "later": frames[1], "peak_mib": peaks[0]}))
 
 
 def pixel_half(repository: Path, base: float) -> dict[str, Any]:
-    """Print what each step of the pixel half costs, in core-seconds and in floors."""
+    """Print what each step of the pixel half costs, in core-seconds and in floors, in the first and in later frames."""
     output, result = WORK / "output", WORK / "steps.json"
-    shutil.rmtree(output, ignore_errors=True)
     code = "import sys; sys.path.insert(0, sys.argv[1]); import bench; bench.time_steps(*sys.argv[2:])"
     run(Path(sys.executable), "-c", code, Path(__file__).parent, repository, output, result)
     numbers: dict[str, Any] = json.loads(result.read_text())
-    print(f"{'step of the pixel half':55} {'core-s':>7} {'floors':>7}")
-    for name, seconds in numbers["core_seconds"].items():
-        if seconds >= 0.005:
-            print(f"{name:55} {seconds:7.2f} {seconds / base:7.2f}")
-    total = sum(numbers["core_seconds"].values())
+    first, later = numbers["first"], numbers["later"]
+    print(f"{'step of the pixel half':40} {'core-s: first frame':>20} {'later frames':>13} {'floors':>7}")
+    for name, seconds in later.items():
+        if first[name] >= 0.005:
+            print(f"{name:40} {first[name]:20.2f} {seconds:13.2f} {seconds / base:7.2f}")
+    total = sum(later.values())
     print(
-        f"pixel half: {total:.2f} core-seconds (target {PIXEL_HALF_SECONDS:g}), {total / base:.1f} floors, "
-        f"peak {numbers['peak_mib']:.0f} MiB (target {PIXEL_HALF_MIB:g})"
+        f"pixel half: {sum(first.values()):.2f} core-seconds with the loading of the compiled loops, then {total:.2f} "
+        f"a frame (target {PIXEL_HALF_SECONDS:g}), {total / base:.1f} floors, peak {numbers['peak_mib']:.0f} MiB, "
+        f"{numbers['peak_mib'] * 1.048576:.0f} MB (target {PIXEL_HALF_MB:g})"
     )
     return {**numbers, "total_core_seconds": total}
 
