@@ -168,6 +168,19 @@ def test_old_temporaries_are_told_with_the_command_that_clears_them(place):
     assert exit_status(findings) == 0
 
 
+def test_last_copy_of_a_raw_frame_is_to_be_put_back_not_removed(place):
+    corr = place.work / "output/01378/HSC-R/corr"
+    corr.mkdir(parents=True)
+    lost, replaced = corr / ".HSC-0040984-055.fits-12345", corr / ".HSC-0040984-056.fits-12345"
+    (corr / "HSC-0040984-056.fits").touch()
+    for path in (lost, replaced):
+        path.touch()
+        os.utime(path, (1, 1))
+    last, useless = check_temporaries(Context(place.work / "output"))
+    assert last.remedy == f"When no run is going on: mv '{lost}' '{corr}/HSC-0040984-055.fits'"
+    assert useless.remedy == f"When no run is going on: rm '{replaced}'"
+
+
 def test_a_command_is_whole_however_many_there_are(place):
     corr = place.work / "output/01378/HSC-R/corr"
     corr.mkdir(parents=True)

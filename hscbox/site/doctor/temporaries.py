@@ -29,6 +29,8 @@ _NAME = re.compile(
     r"|hscbox-lock-[a-z0-9_]{8}\.sqlite3(?:-journal)?"
     r")"
 )
+# What stood at the destination while the ingest replaced it.
+_SET_ASIDE = re.compile(r"\.(.+\.fits(?:\.gz|\.fz)?)-\d+")
 # Where `hscbox refcat` builds a catalogue.
 _ROOM = re.compile(r"\..+\.building-[a-z0-9_]+")
 _MOST_DIRECTORIES = 2000
@@ -51,6 +53,18 @@ def check_temporaries(context: Context) -> Iterator[Finding]:
     yield from _journals(root)
     found, directories = stale_files(root, time.time() - _HOUR)
     scope = f"{directories} directories looked at"
+    last = [path for path in found if _is_last_copy(path)]
+    for path in last[:_SHOWN]:
+        original = _original(path)
+        yield Finding(
+            "temporaries",
+            State.WARN,
+            f"{path} is the last copy of {original.name}, which a killed ingest was replacing",
+            f"When no run is going on: mv {shlex.quote(str(path))} {shlex.quote(str(original))}",
+        )
+    found = [path for path in found if path not in last]
+    if last and not found:
+        return
     if not found:
         yield Finding("temporaries", State.OK, f"none older than an hour ({scope})")
         return
@@ -64,6 +78,16 @@ def check_temporaries(context: Context) -> Iterator[Finding]:
         f"{len(found)} temporary files of killed processes, {size / 1e6:.0f} MB ({scope})",
         f"When no run is going on: {command} {shown}{more}",
     )
+
+
+def _original(path: Path) -> Path:
+    """Return where a file that was set aside stood; any other path is its own."""
+    name = _SET_ASIDE.fullmatch(path.name)
+    return path.with_name(name[1]) if name else path
+
+
+def _is_last_copy(path: Path) -> bool:
+    return not os.path.lexists(_original(path))
 
 
 def _journals(root: Path) -> Iterator[Finding]:
