@@ -13,7 +13,7 @@ import platform
 from functools import cache
 from pathlib import Path
 
-__all__ = ["PINNED", "cpu_flags", "is_x86_64", "pin"]
+__all__ = ["PINNED", "cpu_flags", "is_x86_64", "keep_freed_memory", "pin"]
 
 _THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 # Code for AVX2 processors: an older one would die of an illegal instruction.
@@ -47,28 +47,12 @@ def cpu_flags(path: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
     return frozenset()
 
 
-def _keep_freed_memory() -> None:
-    """Let the C library keep the memory of freed arrays for the next ones, where it is glibc.
-
-    By default it returns arrays of this size to the system at once, which clears every page again when the next one
-    is made: one core-second of a full frame.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        # Another C library.
-        return
-    for parameter, value in _MALLOC.items():
-        mallopt(parameter, value)
-
-
 def pin() -> None:
     """Set the pinned variables for this process and its children, on x86-64 only.
 
     A processor without AVX2 gets one thread but keeps its own code paths, and those that were asked for are taken
     back: it works, but not to the byte.
     """
-    _keep_freed_memory()
     if not is_x86_64():
         return
     flags = cpu_flags()
@@ -78,3 +62,18 @@ def pin() -> None:
             os.environ.pop(name, None)
         return
     os.environ.update(PINNED)
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep the memory of freed arrays for the next ones, where it is glibc.
+
+    By default it returns arrays of this size to the system at once, which clears every page again when the next one
+    is made: one core-second of a full frame. For processes of our own only, not for those that import the package.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        # Another C library.
+        return
+    for parameter, value in _MALLOC.items():
+        mallopt(parameter, value)

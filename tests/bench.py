@@ -139,11 +139,13 @@ def time_steps(repository: str, output: str, result: str) -> None:
     that the task of the instrument signature removal takes from the modules beside it. The peak of memory is that by
     the end of the last step of the first frame.
     """
+    from hscbox._environment import keep_freed_memory
     from hscbox.detect import deblend, detection, repair
     from hscbox.isr import task as isr
     from hscbox.pipeline.arguments import ProcessCcdArguments
     from hscbox.pipeline.run import run_process_ccd
 
+    keep_freed_memory()
     steps = Steps()
     for name, function in inspect.getmembers(isr, inspect.isfunction):
         if function.__module__ != isr.__name__ and function.__module__.startswith(("hscbox.isr.", "hscbox.image.")):
@@ -176,8 +178,8 @@ def pixel_half(repository: Path, base: float) -> dict[str, Any]:
     first, later = numbers["first"], numbers["later"]
     print(f"{'step of the pixel half':40} {'core-s: first frame':>20} {'later frames':>13} {'floors':>7}")
     for name, seconds in later.items():
-        if first[name] >= 0.005:
-            print(f"{name:40} {first[name]:20.2f} {seconds:13.2f} {seconds / base:7.2f}")
+        if seconds >= 0.005:
+            print(f"{name:40} {first.get(name, 0.0):20.2f} {seconds:13.2f} {seconds / base:7.2f}")
     total = sum(later.values())
     print(
         f"pixel half: {sum(first.values()):.2f} core-seconds with the loading of the compiled loops, then {total:.2f} "

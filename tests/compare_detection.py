@@ -4,8 +4,9 @@ By hand: `python tests/compare_detection.py`; needs the program source-extractor
 simulate`, with more stars of 23.5 to 27.5 mag scattered over it, and goes through instrument signature removal and
 characterization. Both programs then search the same background-subtracted image at a series of thresholds:
 Source Extractor with several filters, least areas, and with or without a background of its own; hscbox with the
-configuration of process-ccd. For each the table has the 50 % depth of true point sources at 5 % false detections,
-interpolated between thresholds, with errors and the difference to hscbox from 100 bootstrap samples of the stars.
+configuration of process-ccd, but that peaks in blends must stand out by the same part of the threshold (0.8). For
+each the table has the 50 % depth of true point sources at 5 % false detections, interpolated between thresholds, with
+errors and the difference to hscbox from 100 bootstrap samples of the stars.
 
 A star counts unless its pixel is SAT, BAD, NO_DATA or EDGE or a brighter source lies within 1 FWHM; it is found if a
 detection lies within 1 FWHM. A detection is false if no true source down to 2 mag below the 5-sigma limit of point
@@ -176,7 +177,9 @@ def ours(exposure: Exposure, threshold: float) -> np.ndarray:
     exposure = exposure.copy()
     found = SourceDetectionTask(config, "compare").run(exposure).footprints
     schema = make_minimal_schema()
-    deblend = SourceDeblendTask(SourceDeblendConfig(), "compare", schema)
+    blends = SourceDeblendConfig()
+    blends.minPeakSignificance *= threshold / SourceDetectionConfig().thresholdValue
+    deblend = SourceDeblendTask(blends, "compare", schema)
     sources = make_source_catalog(found, schema, 1)
     deblend.run(exposure, sources)
     leaves = np.flatnonzero(sources["deblend_nChild"] == 0)

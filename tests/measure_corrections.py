@@ -260,7 +260,15 @@ def sky_and_saturation() -> Iterator[Row]:
         found = has(reduce(frame, doWidenSaturationTrails=False), "SAT")
         both = np.count_nonzero(found & frame.saturated)
         for name, number in (("recall", frame.saturated.sum()), ("precision", found.sum())):
-            yield Row("saturation", f"seed {seed}, {name} of {number} pixels", 100 * both / number, 0, 1.0, "%", 100)
+            yield Row(
+                "saturation",
+                f"seed {seed}, {name} of {number} pixels, before widening",
+                100 * both / number,
+                0,
+                1.0,
+                "%",
+                100,
+            )
         near = ndimage.distance_transform_edt(~frame.saturated) < FULL_WELL_RADIUS
         usable = near & ~has(exposure, "SAT", "INTRP", "BAD", "NO_DATA")
         pull = np.abs(exposure.image - truth - frame.cosmic_rays)[usable] / np.sqrt(ideal.variance[usable])
@@ -290,7 +298,15 @@ def defects() -> Iterator[Row]:
         bad = has(exposure, "BAD")
         both = np.count_nonzero(bad & frame.dead)
         for name, number in (("recall", frame.dead.sum()), ("precision", bad.sum())):
-            yield Row("defects", f"CCD {ccd}, {name} of {number} pixels", 100 * both / number, 0.0, 0.1, "%", 100)
+            yield Row(
+                "defects",
+                f"CCD {ccd}, {name} of {number} pixels, before widening",
+                100 * both / number,
+                0.0,
+                0.1,
+                "%",
+                100,
+            )
         columns = bad & (bad.mean(axis=0, keepdims=True) > 0.2) & ~has(exposure, "NO_DATA")
         for amp in AMPS:
             columns[amp] &= not bad[amp].all()

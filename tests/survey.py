@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -48,7 +49,9 @@ EVENTS_PER_SECOND = 1.6
 # A frame of which less is lit and alive may fail.
 LEAST_USABLE = 0.25
 MAKE = (
-    "import sys; from hscbox.simulate.dataset import write_dataset; from hscbox.simulate.scene import read_scenes; "
+    "import sys; from hscbox._environment import keep_freed_memory; "
+    "from hscbox.simulate.dataset import write_dataset; from hscbox.simulate.scene import read_scenes; "
+    "keep_freed_memory(); "
     "write_dataset(sys.argv[1], read_scenes(sys.argv[2]), truth_images=False)"
 )
 LABELS = {
@@ -109,10 +112,16 @@ def frames(ccds: list[int] | None, bands: list[str] | None) -> list[tuple[int, s
 
 
 def measured(command: list[str], directory: Path, log: str) -> tuple[int, float, float]:
-    """Run a command; return its status, core-seconds and peak MiB. What it prints goes to the file `log`."""
+    """Run a command, for TIMEOUT seconds at the most; return its status, core-seconds and peak MiB.
+
+    What it prints goes to the file `log`.
+    """
     with (directory / log).open("wb") as sink:
         child = subprocess.Popen([sys.executable, *command], cwd=directory, stdout=sink, stderr=sink)
+        watch = threading.Timer(TIMEOUT, child.kill)
+        watch.start()
         _, status, usage = os.wait4(child.pid, 0)
+        watch.cancel()
         child.returncode = os.waitstatus_to_exitcode(status)
     return child.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
@@ -136,8 +145,7 @@ def survey_frame(ccd: int, band: str) -> Row:
                 return row
             row.make_seconds = core if step == "make" else row.make_seconds
         words = ["process-ccd", "in", "--output", "out", "--id", f"visit={scene.visit}", f"ccd={ccd}"]
-        command = ["-m", "hscbox", *words, "--timeout", f"{TIMEOUT:g}"]
-        row.exit, row.core_seconds, row.peak_mib = measured(command, directory, "process")
+        row.exit, row.core_seconds, row.peak_mib = measured(["-m", "hscbox", *words], directory, "process")
         read_outcome(row, (directory / "process").read_text(errors="replace"))
         if row.status == "done":
             score(row, scene, directory / "out")

@@ -8,7 +8,9 @@ import pytest
 
 CODE = """
 import resource
-import hscbox, numpy as np
+from hscbox._environment import keep_freed_memory
+import numpy as np
+keep_freed_memory()
 def faults():
     for _ in range(30):
         np.ones(10_000_000, np.float32)

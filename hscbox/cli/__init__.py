@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from .._environment import keep_freed_memory
 from ..errors import ExitStatus, HscboxError
 
 __all__ = ["guarded", "main"]
@@ -24,6 +25,7 @@ def _run() -> int:
 
 def guarded(command: Callable[[], int]) -> int:
     """Call `command`, turning errors meant for users into one line on standard error and an exit status."""
+    keep_freed_memory()
     try:
         return command()
     except HscboxError as error:

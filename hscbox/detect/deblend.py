@@ -27,6 +27,7 @@ from .deblend_blend import BlendSettings, Child, deblend_footprint
 from .deblend_peaks import contrast_kernel, join_saturated_peaks, significant_peaks
 from .deblend_psf import PointSourceLimits
 from .runs import count_run_bits, set_run_bits
+from .unknown_pixels import blank_unknown, unknown_pixels
 
 __all__ = ["SourceDeblendConfig", "SourceDeblendTask"]
 
@@ -96,7 +97,8 @@ class SourceDeblendConfig(Config):  # type: ignore[misc]
         default=4.0,
         min=0.0,
         doc="Least height of a peak above its surroundings, in the difference of Gaussians of sigma and 1.5 sigma "
-        "[standard deviations]; the brightest peak of a blend always counts; 0: all do.",
+        "[standard deviations]; the brightest peak of a blend always counts; 0: all do. Lower it along with "
+        "detection.thresholdValue (0.8 of it by default).",
     )
     joinSaturatedPeaks = Field(
         dtype=bool, default=True, doc="Make one object of the peaks about a saturated core and its trail."
@@ -143,6 +145,7 @@ class SourceDeblendTask:
         max_peaks = self.config.maxNumberOfPeaks
         mask_limits = [(mask_bits(plane), limit) for plane, limit in sorted(self.config.maskLimits.items())]
         kernel = contrast_kernel(settings.fwhm / _FWHM_PER_SIGMA)
+        known = blank_unknown(exposure.image, unknown_pixels(exposure.mask))
         parents: list[int] = []
         children: list[Child] = []
         n_deblended = 0
@@ -152,7 +155,7 @@ class SourceDeblendTask:
                 continue
             if self._leave_alone(exposure, catalog, row, footprint, mask_limits):
                 continue
-            footprint = self._choose_peaks(exposure, footprint, kernel)
+            footprint = self._choose_peaks(exposure, known, footprint, kernel)
             catalog.footprints[row] = footprint
             if len(footprint.peaks) < 2:
                 continue
@@ -189,13 +192,15 @@ class SourceDeblendTask:
             tiny_size=config.tinyFootprintSize,
         )
 
-    def _choose_peaks(self, exposure: Exposure, footprint: Footprint, kernel: NDArray[np.float64]) -> Footprint:
-        """Return the footprint with the peaks that are objects."""
+    def _choose_peaks(
+        self, exposure: Exposure, known: NDArray[np.float32], footprint: Footprint, kernel: NDArray[np.float64]
+    ) -> Footprint:
+        """Return the footprint with the peaks that are objects; `known` is the image, 0 in unknown pixels."""
         if self.config.joinSaturatedPeaks:
             footprint = join_saturated_peaks(exposure.mask, footprint, mask_bits("SAT"))
         least = self.config.minPeakSignificance
         if least > 0 and len(footprint.peaks) > 1:
-            footprint = significant_peaks(exposure.image, exposure.variance, footprint, kernel, least)
+            footprint = significant_peaks(known, exposure.variance, footprint, kernel, least)
         return footprint
 
     def _leave_alone(

@@ -94,29 +94,49 @@ def join_saturated_peaks(mask: NDArray[np.int32], footprint: Footprint, saturate
     """Return the footprint with one peak for each saturated star.
 
     Interpolation over a saturated core and its trail leaves bumps at the rim of the core and at the ends of the trail.
-    Peaks within 2 px of one connected set of pixels with the bits `saturated` become one peak: that of the brightest,
-    moved to the middle of the set without its trail, the rows of less than half the largest width.
+    In each connected set of pixels with the bits `saturated`, cores are told from the trail by their width
+    (`_cores`). Peaks within 2 px of one core become one peak: that of the brightest, moved to the middle of the
+    core. Peaks on a trail, or at its ends, are left out. The brightest peak of all stays in any case.
     """
     if count_run_bits(mask, footprint.spans, saturated) == 0:
         return footprint
     box = footprint.bbox
     x0, y0 = max(box.x0 - _NEAR, 0), max(box.y0 - _NEAR, 0)
     area = mask[y0 : box.y0 + box.height + _NEAR, x0 : box.x0 + box.width + _NEAR] & saturated != 0
-    regions, _ = ndimage.label(area, np.ones((3, 3), dtype=int))
+    cores = _cores(area)
+    # A trail has its bumps in its own columns; a star beside it is another object.
+    trail = ndimage.binary_dilation(area & (cores == 0), np.ones((2 * _NEAR + 1, 1), dtype=bool))
     peaks = footprint.peaks.copy()
-    owner = np.array([_region_near(regions, peak["i_x"] - x0, peak["i_y"] - y0) for peak in peaks])
-    kept = np.ones(len(peaks), dtype=bool)
-    for region in np.unique(owner[owner > 0]):
-        members = np.flatnonzero(owner == region)
-        if len(members) < 2:
-            continue
+    owner = np.array([_region_near(cores, peak["i_x"] - x0, peak["i_y"] - y0) for peak in peaks])
+    kept = (owner > 0) | ~trail[peaks["i_y"] - y0, peaks["i_x"] - x0]
+    kept[0] = True
+    for core in np.unique(owner[owner > 0]):
+        members = np.flatnonzero(owner == core)
         kept[members[1:]] = False
-        x, y = _middle(regions == region)
+        x, y = _middle(cores == core)
         if footprint.contains(x + x0, y + y0):
             first = peaks[members[0] : members[0] + 1]
             first["i_x"], first["i_y"] = x + x0, y + y0
             first["f_x"], first["f_y"] = x + x0, y + y0
     return Footprint(footprint.spans, peaks[kept])
+
+
+def _cores(saturated: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Number the cores of saturated stars from 1; 0 elsewhere, also on their trails.
+
+    A connected set is split into its rows. Where it is longer than twice its largest width it has a trail, as wide
+    as the lower quartile of the rows: rows more than half as wide again belong to cores, and so does the widest row.
+    """
+    regions, n_regions = ndimage.label(saturated, np.ones((3, 3), dtype=int))
+    core = saturated.copy()
+    for number, box in enumerate(ndimage.find_objects(regions, n_regions), start=1):
+        inside = regions[box] == number
+        widths = inside.sum(axis=1)
+        if len(widths) > 2 * widths.max():
+            is_core = (widths > 1.5 * np.percentile(widths, 25)) | (widths == widths.max())
+            core[box] &= ~(inside & ~is_core[:, None])
+    numbered: NDArray[np.int32] = ndimage.label(core, np.ones((3, 3), dtype=int))[0]
+    return numbered
 
 
 def _region_near(regions: NDArray[np.int32], x: int, y: int) -> int:

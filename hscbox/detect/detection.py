@@ -27,6 +27,7 @@ from .background import BackgroundConfig, fit_background
 from .convolve import kernel_width, smooth
 from .footprints import Detections, find_footprints, grow_footprints
 from .shoulders import add_shoulder_peaks
+from .unknown_pixels import blank_unknown, unknown_pixels
 
 __all__ = ["DetectionResult", "SourceDetectionConfig", "SourceDetectionTask", "make_source_catalog"]
 
@@ -129,9 +130,9 @@ class SourceDetectionTask:
         """
         sigma = _psf_sigma(exposure) if sigma is None else sigma
         exposure.mask &= ~np.int32(mask_bits("DETECTED", "DETECTED_NEGATIVE"))
-        unknown = _unknown(exposure.mask)
-        # What stands in unknown pixels is no light: it makes no sources, nor lends any to its neighbours.
-        image = np.where(unknown, np.float32(0.0), exposure.image) if unknown.any() else exposure.image
+        unknown = unknown_pixels(exposure.mask)
+        # They make no sources, nor lend they any light to their neighbours.
+        image = blank_unknown(exposure.image, unknown)
         smoothed, border = smooth(image, sigma)
         np.copyto(smoothed, np.float32(0.0), where=unknown)
         _set_edge(exposure.mask, border)
@@ -220,13 +221,6 @@ def _psf_sigma(exposure: Exposure) -> float:
     if exposure.psf is None:
         raise ValueError("The exposure has no PSF; detection needs one, or a sigma")
     return float(exposure.psf.determinant_radius(*exposure.psf.average_position))
-
-
-def _unknown(mask: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Return the pixels that nothing is known of: NO_DATA, and BAD ones that were not interpolated."""
-    unknown: NDArray[np.bool_] = mask & mask_bits("NO_DATA") != 0
-    unknown |= mask & mask_bits("BAD", "INTRP") == mask_bits("BAD")
-    return unknown
 
 
 def _set_edge(mask: NDArray[np.int32], border: int) -> None:

@@ -15,16 +15,17 @@ _SHARE = 0.05
 """An amplifier below this part of the brightest one's level is silent; vignetting within a CCD takes half at most."""
 _LEAST_SIGNAL = 20.0
 """Read noises of sky that the brightest amplifier must see before silence means anything."""
+_MOST_SIGNAL = 1.0
+"""A silent amplifier is this many read noises from its pedestal at most: faint sky beside a bright object is more."""
 _ROW_STEP = 16
 
 
 def mask_silent_amplifiers(exposure: Exposure, detector: Detector) -> list[int]:
     """Set BAD, in place, on amplifiers that see nothing of the sky that the others see; return their numbers.
 
-    The level is the median of every 16th row, without BAD, SAT and NO_DATA pixels; the image [ADU] must be without
-    pedestal.
+    The level is the median of every 16th row, without BAD and SAT pixels; the image [ADU] must be without pedestal.
     """
-    ignored = mask_bits("BAD", "SAT", "NO_DATA")
+    ignored = mask_bits("BAD", "SAT")
     levels = {}
     for amp in detector.amplifiers:
         rows, columns = amp.trimmed.slices
@@ -33,7 +34,11 @@ def mask_silent_amplifiers(exposure: Exposure, detector: Detector) -> list[int]:
     seen = [level for level in levels.values() if np.isfinite(level)]
     if not seen or max(seen) < _LEAST_SIGNAL * max(amp.read_noise for amp in detector.amplifiers):
         return []
-    silent = [amp for amp in detector.amplifiers if levels[amp.index] < _SHARE * max(seen)]
+    silent = [
+        amp
+        for amp in detector.amplifiers
+        if levels[amp.index] < _SHARE * max(seen) and abs(levels[amp.index]) <= _MOST_SIGNAL * amp.read_noise
+    ]
     for amp in silent:
         exposure.mask[amp.trimmed.slices] |= mask_bits("BAD")
     return [amp.index for amp in silent]

@@ -57,6 +57,7 @@ class _Work:
     exposure: Exposure
     detector: Detector
     defects: Sequence[Box]
+    dead: tuple[int, ...]
     exposure_id: int
     calibs: dict[str, CalibImage | None]
     kernel: npt.NDArray[np.float64] | None
@@ -139,6 +140,7 @@ class IsrTask:
             exposure,
             detector,
             defects,
+            frame.dead,
             exposure_id,
             {"bias": bias, "dark": dark, "flat": flat, "fringe": fringe},
             bf_kernel,
@@ -172,8 +174,11 @@ class IsrTask:
             subtract_bias(exposure, work.calib("bias"))
             record_master(metadata, "BIAS", work.calib("bias"))
         record_step(metadata, "BIAS", config.doBias)
-        for number in mask_silent_amplifiers(exposure, work.detector):
+        silent = mask_silent_amplifiers(exposure, work.detector)
+        for number in silent:
             self.log.warning("Amplifier %d sees no sky although others do; setting it to BAD", number)
+        work.dead = tuple(sorted({*work.dead, *silent}))
+        metadata.set("DEADAMPS", " ".join(map(str, work.dead)), "amplifiers in the defect list, or without signal")
         if config.doVariance:
             set_variance(exposure, work.detector)
             record_numbers(
@@ -236,6 +241,9 @@ class IsrTask:
         """Replace what cannot be trusted, and subtract fringes in between."""
         config, exposure, metadata = self.config, work.exposure, work.exposure.metadata
         numbers = work.result.numbers
+        if config.doSetBadRegions and work.dead:
+            # What is interpolated beside dead amplifiers looks at their pixels.
+            fill_bad_regions(exposure, config.badStatistic)
         if config.doDefect:
             numbers["defect_pixels"] = interpolate_defects(exposure, work.defects, work.detector)
             record_numbers(metadata, "DEF", "defects.ecsv", [tuple(box) for box in work.defects])

@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .._environment import keep_freed_memory
 from ..butler.butler import Butler
 from ..errors import ExitStatus, HscboxError
 from .config_store import config_digest, load_config
@@ -80,6 +81,7 @@ def process_one(job: CcdJob, *, raise_errors: bool = False) -> CcdOutcome:
 
 
 def _process_in_worker(job: CcdJob, raise_errors: bool) -> CcdOutcome:
+    keep_freed_memory()
     configure_logging(job.long_log)
     for level in job.log_levels:
         set_level(level)

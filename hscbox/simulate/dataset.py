@@ -67,7 +67,7 @@ def write_dataset(directory: Path | str, scenes: Sequence[Scene], *, truth_image
     ordered = sorted(scenes, key=lambda scene: (scene.visit, scene.ccd))
     _check_compatible([*_present(root), *ordered])
     for scene in ordered:
-        if _is_made(root, scene):
+        if _is_made(root, scene, truth_images):
             log.info("Visit %d ccd %d is there already", scene.visit, scene.ccd)
             continue
         frame = simulate_frame(scene)
@@ -79,9 +79,11 @@ def write_dataset(directory: Path | str, scenes: Sequence[Scene], *, truth_image
     return [raw_path(root, scene) for scene in ordered]
 
 
-def _is_made(root: Path, scene: Scene) -> bool:
-    record = read_scene_record(truth_directory(root, scene))
-    return record is not None and record.get("digest") == scene.digest and raw_path(root, scene).exists()
+def _is_made(root: Path, scene: Scene, truth_images: bool) -> bool:
+    truth = truth_directory(root, scene)
+    record = read_scene_record(truth)
+    wanted = [raw_path(root, scene), *([truth / "objects.fits"] if truth_images else [])]
+    return record is not None and record.get("digest") == scene.digest and all(path.exists() for path in wanted)
 
 
 def _present(root: Path) -> list[Scene]:

@@ -141,6 +141,20 @@ def test_stars_with_separate_cores_stay_two() -> None:
     assert footprint.peaks["i_y"][0] == 81
 
 
+def test_stars_joined_by_a_trail_stay_two_and_a_star_beside_it_stays() -> None:
+    mask = np.zeros((200, 80), np.int32)
+    rows, columns = np.indices(mask.shape)
+    for y, radius in ((40, 6.0), (150, 4.5)):
+        mask[np.hypot(columns - 30, rows - y) < radius] |= mask_bits("SAT")
+    mask[10:185, 29:32] |= mask_bits("SAT")
+    exposure = exposure_of(np.zeros(mask.shape))
+    # Rims and middles of the cores, both ends of the trail and a bump in it; then stars beside the trail.
+    peaks = [(30, 41), (30, 150), (35, 43), (27, 146), (30, 8), (30, 186), (30, 100), (34, 100), (60, 90)]
+    joined = join_saturated_peaks(mask, whole(exposure, peaks), mask_bits("SAT"))
+    found = list(zip(joined.peaks["i_x"], joined.peaks["i_y"], strict=True))
+    assert found == [(30, 40), (30, 150), (34, 100), (60, 90)]
+
+
 def test_nothing_saturated_changes_nothing() -> None:
     exposure = exposure_of(np.zeros((40, 40)))
     footprint = whole(exposure, [(10, 10), (20, 20)])

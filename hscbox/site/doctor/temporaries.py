@@ -60,7 +60,8 @@ def check_temporaries(context: Context) -> Iterator[Finding]:
             "temporaries",
             State.WARN,
             f"{path} is the last copy of {original.name}, which a killed ingest was replacing",
-            f"When no run is going on: mv {shlex.quote(str(path))} {shlex.quote(str(original))}",
+            f"When no run is going on: mv {shlex.quote(str(path))} {shlex.quote(str(original))}"
+            + (f"; then hscbox doctor again, for {len(last) - _SHOWN} more" if len(last) > _SHOWN else ""),
         )
     found = [path for path in found if path not in last]
     if last and not found:
@@ -130,10 +131,23 @@ def stale_files(root: Path, before: float) -> tuple[list[Path], int]:
     ref_cats = root / "ref_cats"
     if ref_cats.is_dir() and not ref_cats.is_symlink():
         looked += 1
-        rooms = (path for path in sorted(ref_cats.iterdir()) if _ROOM.fullmatch(path.name) and path.is_dir())
-        # Files come to the catalogue in the room.
-        found += [room for room in rooms if max(map(_changed, (room, *room.iterdir()))) < before]
+        found += [room for room in _rooms(ref_cats) if _last_change(room) < before]
     return found, looked
+
+
+def _rooms(ref_cats: Path) -> list[Path]:
+    try:
+        return [path for path in sorted(ref_cats.iterdir()) if _ROOM.fullmatch(path.name) and path.is_dir()]
+    except OSError:
+        return []
+
+
+def _last_change(room: Path) -> float:
+    """Return when files last came to the catalogue in the room; infinity if it is another user's."""
+    try:
+        return max(map(_changed, (room, *room.iterdir())))
+    except OSError:
+        return float("inf")
 
 
 def _own_directories(root: Path) -> Iterator[Path]:
