@@ -16,7 +16,8 @@ This page and `testdata/survey/survey.json` are what it wrote.
 
 * **usable**: part of the pixels that is lit and not in a dead amplifier.
 * **detections**: sources of the characterization, above 50 sigma; **sources**: rows of SRC; **false**: those without a
-  star of the truth (r < 26) within one FWHM.
+  star of the truth (r < 26) within one FWHM; **hits**: those of the false ones that lie within one FWHM of a pixel hit
+  by a cosmic ray; most are tracks of less than 6 sigma a pixel, the least that is looked for.
 * **truth**: rms of the positions of isolated bright stars against the truth, worse axis; **zero point error**:
   median of measured minus true magnitude of these stars.
 * **core-s**: user and system time of the whole command `process-ccd`, two commands at a time; **make**: of the
@@ -39,6 +40,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("detections", "detections", ".0f"),
     ("sources", "sources", ".0f"),
     ("false", "false_sources", ".0f"),
+    ("hits", "hit_sources", ".0f"),
     ("matches", "matches", ".0f"),
     ("scatter mas", "scatter_mas", ".1f"),
     ("truth mas", "truth_mas", ".1f"),
