@@ -25,7 +25,6 @@ def test_survey_agrees_with_the_truth(ccd):
     # 27.1295 mag for 1 ADU/s in 300 s.
     assert row.numbers["zero_point"] == pytest.approx(33.3223, abs=0.02)
     assert row.numbers["psf_stars"] > 20
-    # As part of the command: nothing was simulated or kept in memory twice.
 
 
 def test_failures_are_explained_by_the_scene_alone():
