@@ -29,7 +29,11 @@ __all__ = [
     "GoldenMismatchError",
     "HscboxError",
     "InputError",
+    "MagnitudeCutError",
+    "MatchesRejectedError",
     "MissingInputError",
+    "NoMatchError",
+    "NoPhotometryMatchError",
     "NoPsfStarsError",
     "NoSourcesError",
     "NotMountedError",
@@ -43,6 +47,8 @@ __all__ = [
     "UnknownDataIdError",
     "UnsafeInputError",
     "UsageError",
+    "WcsGateError",
+    "ZeroPointGateError",
 ]
 
 
@@ -229,10 +235,46 @@ class AstrometryError(DataError):
     code = "astrometry"
 
 
+class NoMatchError(AstrometryError):
+    """Unable to match sources: no pattern of them is found among the references, or none can be used."""
+
+    code = "unable-to-match"
+
+
+class MatchesRejectedError(AstrometryError):
+    """All matches are rejected: too few are left for the WCS."""
+
+    code = "matches-rejected"
+
+
+class WcsGateError(AstrometryError):
+    """The WCS is fitted, but its scatter or its corners are implausible."""
+
+    code = "wcs-gate"
+
+
 class PhotometryError(DataError):
     """The zero point cannot be determined or fails its quality gate."""
 
     code = "photometry"
+
+
+class NoPhotometryMatchError(PhotometryError):
+    """No input matches: none is there, or flags and other cuts leave none."""
+
+    code = "no-input-matches"
+
+
+class MagnitudeCutError(PhotometryError):
+    """The match list is empty after the magnitude cut."""
+
+    code = "empty-after-magnitude-cut"
+
+
+class ZeroPointGateError(PhotometryError):
+    """The zero point is fitted, but its scatter or its value is implausible."""
+
+    code = "zero-point-gate"
 
 
 class TemporaryError(HscboxError):

@@ -151,6 +151,32 @@ def test_source_ids_and_parents(guide: Guide) -> None:
     assert set(src["parent"]) - {0} <= set(src["id"])
 
 
+def test_match_lists_join_back_by_id(guide: Guide) -> None:
+    output = guide.output / "01378/HSC-R/output"
+    names = ("SRCMATCH", "SRCMATCHFULL", "SRC")
+    matches, full, src = (fits.getdata(output / f"{name}-0040984-055.fits", 1) for name in names)
+    shards = [fits.getdata(path, 1) for path in (guide.input / "ref_cats").glob("*/[0-9]*.fits")]
+    references = {int(row["id"]): row for shard in shards for row in shard}
+    sources = {int(row["id"]): row for row in src}
+    assert len(matches) > 20 and len(set(matches["second"])) == len(matches)
+    for first, second, distance in matches:
+        reference, source = references[first], sources[second]
+        d_dec = source["coord_dec"] - reference["coord_dec"]
+        d_ra = (source["coord_ra"] - reference["coord_ra"]) * np.cos(reference["coord_dec"])
+        assert abs(np.hypot(d_ra, d_dec) - distance) < 1e-3 / 206265
+    assert np.array_equal(full["ref_id"], matches["first"]) and np.array_equal(full["src_id"], matches["second"])
+    assert np.array_equal(full["distance"], matches["distance"])
+
+
+def test_schema_files_are_those_of_the_catalogues(guide: Guide) -> None:
+    for schema, catalogue in (("src", "SRC"), ("icSrc", "ICSRC")):
+        empty = fits.getheader(guide.output / f"schema/{schema}.fits", 1)
+        full = fits.getheader(guide.output / f"01378/HSC-R/output/{catalogue}-0040984-055.fits", 1)
+        assert empty["NAXIS2"] == 0 and full["NAXIS2"] > 50
+        for cards in ("TTYPE*", "TFORM*", "TUNIT*", "TFLAG*", "TDOC*", "TFDOC*", "ALIAS*"):
+            assert list(empty[cards].items()) == list(full[cards].items())
+
+
 def test_a_second_run_gives_the_same_bytes(guide: Guide, tmp_path: Path) -> None:
     run(
         "hscbox", "process-ccd", guide.input, "--output", tmp_path / "again", "--id", "visit=40984", "ccd=55", "-j", "2"

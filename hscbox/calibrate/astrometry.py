@@ -11,15 +11,15 @@ import numpy.typing as npt
 
 from ..camera.distortion import PIXEL_SCALE
 from ..catalog.source_catalog import SourceCatalog
-from ..errors import AstrometryError
-from ..image.sky_wcs import gnomonic
+from ..errors import AstrometryError, WcsGateError
 from ..image.wcs import SkyWcs
-from ..task_metadata import timed, timed_as, timed_method
+from ..task_metadata import timed, timed_method
 from .fit_wcs import FitTanSipWcsConfig, WcsFit, fit_with_rejection
-from .matcher import Match, MatchOptimisticBConfig, match_optimistic
+from .matcher import Match, MatchOptimisticBConfig
 from .ref_objects import ReferenceRegion
+from .source_matcher import SourceMatcher
 
-__all__ = ["AstrometryConfig", "AstrometrySolution", "AstrometryTask", "SourceMatcher"]
+__all__ = ["AstrometryConfig", "AstrometrySolution", "AstrometryTask"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -66,94 +66,6 @@ class AstrometrySolution:
     scatter_std: float
 
 
-class SourceMatcher:
-    """Choose usable sources and match them to a reference region."""
-
-    def __init__(self, config: MatchOptimisticBConfig, name: str) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
-
-    @timed_as("matchObjectsToSources")
-    def match_sources(
-        self, sources: SourceCatalog, region: ReferenceRegion, wcs: SkyWcs, radius_arcsec: float
-    ) -> Match:
-        """Match `sources` to `region`; pairs with flagged sources are left out.
-
-        Raises
-        ------
-        AstrometryError
-            No usable sources or no matches.
-        """
-        self.log.info("filterStars purged 0 reference stars, leaving %d stars", len(region.catalog))
-        usable = np.flatnonzero(self._usable(sources))
-        self.log.info("Purged %d unusable sources, leaving %d usable sources", len(sources) - len(usable), len(usable))
-        if not len(usable):
-            raise AstrometryError(
-                f"None of {len(sources)} sources is usable for matching "
-                f"(isolated, unflagged, S/N of {self.config.sourceFluxType}Flux > {self.config.minSnr:g})",
-                remedy="Lower calibrate.astrometry.matcher.minSnr, or check the raw frame",
-            )
-        source_plane, reference_plane, scale = _tangent_planes(sources, usable, region, wcs)
-        match = match_optimistic(
-            source_plane,
-            sources[self._flux][usable],
-            reference_plane,
-            region.catalog[region.flux_field],
-            radius=radius_arcsec / scale,
-            config=self.config,
-        )
-        flagged = np.zeros(len(usable), dtype=bool)
-        for name in ("flag_edge", "flag_interpolatedCenter", "flag_saturated"):
-            flagged |= sources[f"base_PixelFlags_{name}"][usable]
-        keep = ~flagged[match.source]
-        matched = Match(usable[match.source[keep]], match.reference[keep])
-        self.log.info("Matched %d sources", len(matched))
-        if not len(matched):
-            raise AstrometryError(
-                f"Unable to match {len(usable)} sources to {len(region.catalog)} reference objects",
-                remedy="Check pointing (RA2000, DEC2000, INST-PA) and the reference catalogue, "
-                "or raise calibrate.astrometry.matcher.maxOffsetPix",
-            )
-        wanted = min(
-            self.config.minMatchedPairs,
-            int(self.config.minFracMatchedPairs * min(len(usable), len(region.catalog))),
-        )
-        if len(matched) < wanted:
-            self.log.warning("Number of matches is smaller than request: %d of %d", len(matched), wanted)
-        return matched
-
-    @property
-    def _flux(self) -> str:
-        return f"slot_{self.config.sourceFluxType}Flux_flux"
-
-    def _usable(self, sources: SourceCatalog) -> npt.NDArray[np.bool_]:
-        flux = sources[self._flux]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            bright = flux / sources[f"{self._flux}Sigma"] > self.config.minSnr
-        usable: npt.NDArray[np.bool_] = (
-            bright
-            & (sources["parent"] == 0)
-            & np.isfinite(sources["slot_Centroid_x"])
-            & np.isfinite(sources["slot_Centroid_y"])
-            & ~sources["slot_Centroid_flag"]
-            & ~sources[f"slot_{self.config.sourceFluxType}Flux_flag"]
-        )
-        return usable
-
-
-def _tangent_planes(
-    sources: SourceCatalog, usable: npt.NDArray[np.int64], region: ReferenceRegion, wcs: SkyWcs
-) -> tuple[FloatArray, FloatArray, float]:
-    """Return source and reference positions on one undistorted plane (pixels) and its scale (arcsec/pixel)."""
-    ra, dec = wcs.pixel_to_sky(sources["slot_Centroid_x"][usable], sources["slot_Centroid_y"][usable])
-    planes = [
-        np.stack(gnomonic(a, d, region.ra, region.dec), axis=1) * (180 / np.pi * 3600 / PIXEL_SCALE)
-        for a, d in ((ra, dec), region.sky)
-    ]
-    return planes[0], planes[1], PIXEL_SCALE
-
-
 class AstrometryTask:
     """Match and fit until the match radius is tight."""
 
@@ -177,9 +89,9 @@ class AstrometryTask:
         camera = wcs if wcs.sip_order else None
         solution: AstrometrySolution | None = None
         rounds = 0
-        for _ in range(self.config.maxIter):
+        for round_ in range(self.config.maxIter):
             try:
-                solution = self._match_and_fit(sources, region, wcs, radius, camera)
+                solution = self._match_and_fit(sources, region, wcs, radius, camera, fitted=round_ > 0)
             except AstrometryError:
                 if solution is None:
                     raise
@@ -210,8 +122,10 @@ class AstrometryTask:
         wcs: SkyWcs,
         radius: float,
         camera: SkyWcs | None,
+        *,
+        fitted: bool,
     ) -> AstrometrySolution:
-        match = self.matcher.match_sources(sources, region, wcs, radius)
+        match = self.matcher.match_sources(sources, region, wcs, radius, fitted=fitted)
         ra, dec = region.sky
         with timed(f"{self.name}.wcsFitter", "fitWcs"):
             fit = fit_with_rejection(
@@ -227,13 +141,14 @@ class AstrometryTask:
 
     def _gate(self, solution: AstrometrySolution) -> None:
         scatter = float(np.median(solution.fit.distance))
-        limit = self.config.wcsFitter.maxScatterArcsec
-        if not 0 < scatter <= limit:
-            raise AstrometryError(
+        fitter = self.config.wcsFitter
+        if not fitter.minScatterArcsec <= scatter <= fitter.maxScatterArcsec:
+            raise WcsGateError(
                 f"Median distance of {len(solution.match)} matches is {scatter:.3f} arcsec, "
-                f"allowed is more than 0 and at most {limit:g}",
+                f"allowed is {fitter.minScatterArcsec:g} to {fitter.maxScatterArcsec:g}",
                 remedy="Check that the reference catalogue belongs to this field",
                 scatter=scatter,
+                matches=len(solution.match),
             )
 
 

@@ -14,30 +14,46 @@ import numpy as np
 import numpy.typing as npt
 
 from ..catalog.htm import separation
-from ..errors import AstrometryError
+from ..errors import AstrometryError, MatchesRejectedError
 from ..image.sky_wcs import gnomonic
+from ..image.statistics import SIGMA_PER_IQR
 from ..image.wcs import SkyWcs
+from .camera_distortion import RAD_TO_ARCSEC, describing_order, design_matrix, distortion_prior
 
 __all__ = ["FitTanSipWcsConfig", "WcsFit", "fit_tan_sip", "fit_with_rejection"]
 
 FloatArray = npt.NDArray[np.float64]
 
-# How far a distortion term may differ from the camera's, at half the length of a CCD. Two hundred matches of 30 mas
-# fix the terms of a whole CCD better than this; on a strip of one the camera decides.
-_PRIOR_ARCSEC = 0.02
-_PRIOR_GRID = 11
-_RAD_TO_ARCSEC = 180 / np.pi * 3600
 # Pixels on the sky are square to a percent, so that a CD matrix far from condition 1 has an undetermined direction.
 _WORST_CONDITION = 10.0
+# Matches beyond the free terms; with the camera's distortion the linear terms alone are free.
+_SPARE_MATCHES = 3
+_FEWEST_WITH_CAMERA = 10
 
 
 class FitTanSipWcsConfig(pex_config.Config):  # type: ignore[misc]
     """Parameters of the TAN-SIP fit."""
 
-    order = pex_config.RangeField("Order of the SIP polynomials.", int, default=3, min=1, max=7, inclusiveMax=True)
+    order = pex_config.RangeField(
+        "Least order of the SIP polynomials.", int, default=3, min=1, max=7, inclusiveMax=True
+    )
+    maxOrder = pex_config.RangeField(
+        "Order up to which `order` is raised where the camera's distortion asks for it; 0 never raises it.",
+        int,
+        default=5,
+        min=0,
+        max=7,
+        inclusiveMax=True,
+    )
     numIter = pex_config.RangeField("Rounds that move the reference pixel to the fitted one.", int, default=3, min=1)
     numRejIter = pex_config.RangeField("Rounds of rejection before the final fit.", int, default=3, min=0)
     rejSigma = pex_config.RangeField("Residuals beyond this many sigma are rejected.", float, default=3.0, min=0)
+    minScatterArcsec = pex_config.RangeField(
+        "Smallest median distance of matched pairs (arcsec): less is no measurement but a copy.",
+        float,
+        default=1e-4,
+        min=0,
+    )
     maxScatterArcsec = pex_config.RangeField(
         "Largest median distance of matched pairs after the fit (arcsec).", float, default=1.0, min=0
     )
@@ -98,17 +114,18 @@ def fit_tan_sip(
     """
     ra0, dec0 = _mean_position(ra, dec)
     # In arcsec, like the weights; the coefficients are brought back to degrees at the end.
-    xi, eta = (_RAD_TO_ARCSEC * part for part in gnomonic(ra, dec, ra0, dec0))
+    xi, eta = (RAD_TO_ARCSEC * part for part in gnomonic(ra, dec, ra0, dec0))
     powers = [(i, j) for i in range(order + 1) for j in range(order + 1 - i)]
     centre = np.array([np.mean(x), np.mean(y)])
     scale = max(float(np.ptp(x)), float(np.ptp(y)), 1.0) / 2
     coefficients: dict[tuple[int, int], FloatArray] = {}
     for _ in range(iterations):
         u, v = (x - centre[0]) / scale, (y - centre[1]) / scale
-        design = _design(u, v, powers) * weight[:, None]
+        design = design_matrix(u, v, powers) * weight[:, None]
         values = np.stack([xi, eta], axis=1) * weight[:, None]
         if start is not None:
-            rows, wanted = _distortion_prior(start, powers, centre, scale, ra0, dec0)
+            wide = float(np.ptp(x)) / 2 / scale
+            rows, wanted = distortion_prior(start, powers, centre, scale, wide, ra0, dec0)
             design, values = np.concatenate([design, rows]), np.concatenate([values, wanted])
         solution = np.linalg.lstsq(design, values, rcond=None)[0]
         coefficients = {power: solution[k] / 3600 / scale ** sum(power) for k, power in enumerate(powers)}
@@ -120,24 +137,6 @@ def fit_tan_sip(
             )
         centre = centre - np.linalg.solve(cd, coefficients[0, 0])
     return _to_sip(centre, ra0, dec0, coefficients, order)
-
-
-def _design(u: FloatArray, v: FloatArray, powers: list[tuple[int, int]]) -> FloatArray:
-    return np.stack([u**i * v**j for i, j in powers], axis=1)
-
-
-def _distortion_prior(
-    start: SkyWcs, powers: list[tuple[int, int]], centre: FloatArray, scale: float, ra0: float, dec0: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return rows that draw the terms of degree two and more to those of `start`, for the least squares."""
-    grid = np.linspace(-1, 1, _PRIOR_GRID)
-    u, v = (part.ravel() for part in np.meshgrid(grid, grid))
-    plane = _RAD_TO_ARCSEC * np.stack(
-        gnomonic(*start.pixel_to_sky(u * scale + centre[0], v * scale + centre[1]), ra0, dec0), axis=1
-    )
-    terms = np.linalg.lstsq(_design(u, v, powers), plane, rcond=None)[0]
-    weights = np.array([0.0 if sum(power) < 2 else 1 / _PRIOR_ARCSEC for power in powers])
-    return np.diag(weights), terms * weights[:, None]
 
 
 def _to_sip(
@@ -179,23 +178,32 @@ def fit_with_rejection(
 ) -> WcsFit:
     """Fit, reject pairs whose weighted residual is an outlier in either axis, and fit again.
 
-    Parameters as in `fit_tan_sip`.
+    Sigma is that of the quartiles, and what a bad early fit has rejected may come back. Parameters as in `fit_tan_sip`.
 
     Raises
     ------
+    MatchesRejectedError
+        Too few pairs for the number of coefficients are there, or are left.
     AstrometryError
-        Too few pairs for the number of coefficients, or the pairs stay too far apart.
+        The positions do not determine a WCS.
     """
-    n_terms = (config.order + 1) * (config.order + 2) // 2
+    needed = (config.order + 1) * (config.order + 2) // 2 + _SPARE_MATCHES
+    if start is not None:
+        needed = min(needed, _FEWEST_WITH_CAMERA)
     used = np.ones(len(x), dtype=bool)
+    order = int(config.order)
+    if start is not None and len(x):
+        order = describing_order(x, y, start, order, int(config.maxOrder))
     for round_ in range(config.numRejIter + 1):
-        if used.sum() < n_terms + 3:
-            raise AstrometryError(
-                f"Astrometric fit of order {config.order} has {int(used.sum())} matches, "
-                f"at least {n_terms + 3} are needed",
+        n_used = int(used.sum())
+        if n_used < needed:
+            raise MatchesRejectedError(
+                f"Astrometric fit of order {config.order} has {n_used} matches after {round_} rounds of rejection "
+                f"of {len(x)}, at least {needed} are needed",
                 remedy="Check the reference catalogue, or lower calibrate.astrometry.wcsFitter.order",
-                matches=int(used.sum()),
-                needed=n_terms + 3,
+                matches=n_used,
+                given=len(x),
+                needed=needed,
             )
         wcs = fit_tan_sip(
             x[used],
@@ -203,7 +211,7 @@ def fit_with_rejection(
             ra[used],
             dec[used],
             weight[used],
-            order=config.order,
+            order=order,
             iterations=config.numIter,
             start=start,
         )
@@ -211,7 +219,13 @@ def fit_with_rejection(
             break
         fit_x, fit_y = wcs.sky_to_pixel(ra, dec)
         dx, dy = (fit_x - x) * weight, (fit_y - y) * weight
-        good = (np.abs(dx) <= config.rejSigma * np.std(dx[used])) & (np.abs(dy) <= config.rejSigma * np.std(dy[used]))
-        used &= good
+        used = _near(dx, used, config.rejSigma) & _near(dy, used, config.rejSigma)
     distance = 3600 * separation(*wcs.pixel_to_sky(x, y), ra, dec)
     return WcsFit(wcs, used, distance)
+
+
+def _near(residual: FloatArray, used: npt.NDArray[np.bool_], n_sigma: float) -> npt.NDArray[np.bool_]:
+    """Return which residuals (n,) are within `n_sigma` of zero, sigma being that of the `used` ones."""
+    lower, upper = np.quantile(residual[used], [0.25, 0.75])
+    near: npt.NDArray[np.bool_] = np.abs(residual) <= n_sigma * SIGMA_PER_IQR * float(upper - lower)
+    return near

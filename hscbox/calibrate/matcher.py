@@ -1,8 +1,12 @@
-"""Match detected sources to reference stars by the pattern of their pairs.
+"""Match detected sources to reference stars by their positions alone.
 
-Method: "optimistic pattern matching B" of Tabur (2007, PASA 24, 189). Wide pairs of bright sources are compared
-with pairs of bright references of the same separation and nearly the same direction. A pair of pairs fixes a
-shift and a rotation; the one under which most bright sources find a reference is refined with all sources.
+Method: every pair of a bright source and a bright reference votes for the shift between them, once for each of a
+ladder of small rotations (cross-correlation of the two lists). The strongest peaks are refined, and the best counts
+only if chance could not make it: `pattern_search` has the arithmetic. Under the map that it gives all sources are
+matched to all references.
+
+Brightness plays no role but for the choice of the two lists, so that it does not matter how complete or how deep
+the references are. If the brightest have no pattern in common, longer lists are tried.
 """
 
 from __future__ import annotations
@@ -14,14 +18,23 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-__all__ = ["Match", "MatchOptimisticBConfig", "match_optimistic", "one_to_one", "pattern_transform"]
+from ..image.statistics import SIGMA_PER_IQR
+from .pattern_search import Pattern, SearchLimits, apply_map, fit_affine, one_to_one, search
+
+__all__ = ["Match", "MatchOptimisticBConfig", "find_pattern", "match_under", "start_map"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _EXTRA_BRIGHT_REFERENCES = 25
-_ENOUGH_CANDIDATES = 3
+# Lists this many times longer than the bright ones are the second and last try: most stars of a frame, for a
+# catalogue that lists few of them.
+_LONGER = 6
 _MAX_REFITS = 100
+# Of normally distributed distances one in a thousand is beyond 3.7 sigma per axis.
+_REACH_SIGMA = 5.0
+_LEAST_REACH_PIX = 2.0
+_FEWEST_FOR_AFFINE = 6
 
 
 class MatchOptimisticBConfig(pex_config.Config):  # type: ignore[misc]
@@ -31,13 +44,16 @@ class MatchOptimisticBConfig(pex_config.Config):  # type: ignore[misc]
         "Flux used for the signal-to-noise cut and the brightness order.", str, default="Psf"
     )
     minSnr = pex_config.Field("Fainter sources are not used; larger is stricter.", float, default=40.0)
-    numBrightStars = pex_config.RangeField("Number of brightest sources that form pairs.", int, default=150, min=6)
+    numBrightStars = pex_config.RangeField(
+        "Number of brightest sources in which the pattern is sought first.", int, default=150, min=6
+    )
+    numPointsForShape = pex_config.RangeField("Fewest sources that make a pattern.", int, default=6, min=4)
     minMatchedPairs = pex_config.RangeField("Fewest pairs of a good match.", int, default=30, min=2)
     minFracMatchedPairs = pex_config.RangeField(
         "Fewest pairs of a good match as a fraction of the shorter list.", float, default=0.3, min=0, max=1
     )
     maxOffsetPix = pex_config.RangeField(
-        "Largest shift between predicted and measured positions (pixel).", float, default=250.0, min=0
+        "Largest shift between predicted and measured positions (pixel).", float, default=400.0, min=0
     )
     maxRotationDeg = pex_config.RangeField(
         "Largest rotation between predicted and measured positions (degree).", float, default=1.145916, min=0, max=6
@@ -47,6 +63,9 @@ class MatchOptimisticBConfig(pex_config.Config):  # type: ignore[misc]
     )
     maxDeterminant = pex_config.RangeField(
         "Largest deviation of the transformation's determinant from one.", float, default=0.02, min=0
+    )
+    allowedNonperpDeg = pex_config.RangeField(
+        "Largest deviation of the transformed axes' angle from 90 degrees (degree).", float, default=0.2, min=0, max=45
     )
 
 
@@ -67,7 +86,12 @@ class Match:
         return len(self.source)
 
 
-def match_optimistic(
+def start_map() -> FloatArray:
+    """Return the map (2, 3) that moves nothing, for positions that are aligned already."""
+    return np.eye(2, 3)
+
+
+def find_pattern(
     source_xy: FloatArray,
     source_flux: FloatArray,
     reference_xy: FloatArray,
@@ -75,8 +99,8 @@ def match_optimistic(
     *,
     radius: float,
     config: MatchOptimisticBConfig,
-) -> Match:
-    """Match two lists of positions that differ by a small shift and rotation.
+) -> Pattern:
+    """Find the map from sources to references that chance does not explain.
 
     Parameters
     ----------
@@ -91,131 +115,61 @@ def match_optimistic(
 
     Returns
     -------
-    Match
-        One-to-one pairs; empty if no pattern is common to both lists.
+    Pattern
+        The best map found; `Pattern.accepted` says whether it may be trusted.
     """
-    transform = pattern_transform(source_xy, source_flux, reference_xy, reference_flux, radius=radius, config=config)
-    if transform is None:
-        return Match(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    limits = SearchLimits(
+        offset=config.maxOffsetPix,
+        rotation=float(np.deg2rad(config.maxRotationDeg)),
+        radius=radius,
+        determinant=config.maxDeterminant,
+        nonperpendicularity=float(np.deg2rad(config.allowedNonperpDeg)),
+        fewest=config.numPointsForShape,
+    )
+    count = config.numBrightStars
+    best: Pattern | None = None
+    for n_source, n_reference in (
+        (count, count + _EXTRA_BRIGHT_REFERENCES),
+        (_LONGER * count, _LONGER * (count + _EXTRA_BRIGHT_REFERENCES)),
+    ):
+        found = search(
+            source_xy[_brightest(source_flux, n_source)], reference_xy[_brightest(reference_flux, n_reference)], limits
+        )
+        if best is None or found.chance < best.chance:
+            best = found
+        if found.accepted or (n_source >= len(source_xy) and n_reference >= len(reference_xy)):
+            break
+    assert best is not None
+    return best
+
+
+def match_under(transform: FloatArray, source_xy: FloatArray, reference_xy: FloatArray, *, radius: float) -> Match:
+    """Match all sources to all references under a map, which is refitted until the pairs stay the same.
+
+    The reach shrinks from `radius` (pixel) with the scatter of the pairs, so that in a dense catalogue few pairs are
+    made by chance.
+    """
     tree = cKDTree(reference_xy)
-    match = one_to_one(_apply(transform, source_xy), tree, radius)
+    reach = radius
+    match = Match(*one_to_one(apply_map(transform, source_xy), tree, reach))
     for _ in range(_MAX_REFITS):
-        if len(match) < 6:
+        if len(match) < _FEWEST_FOR_AFFINE:
             return match
-        transform = _fit_affine(source_xy[match.source], reference_xy[match.reference])
-        refined = one_to_one(_apply(transform, source_xy), tree, radius)
+        source, reference = source_xy[match.source], reference_xy[match.reference]
+        transform = fit_affine(source, reference)
+        reach = min(reach, max(_LEAST_REACH_PIX, _REACH_SIGMA * _scatter(apply_map(transform, source) - reference)))
+        refined = Match(*one_to_one(apply_map(transform, source_xy), tree, reach))
         if np.array_equal(refined.source, match.source) and np.array_equal(refined.reference, match.reference):
             break
         match = refined
     return match
 
 
-def pattern_transform(
-    source_xy: FloatArray,
-    source_flux: FloatArray,
-    reference_xy: FloatArray,
-    reference_flux: FloatArray,
-    *,
-    radius: float,
-    config: MatchOptimisticBConfig,
-) -> FloatArray | None:
-    """Find the affine map (2, 3) from sources to references under which most bright sources match.
-
-    Parameters as in `match_optimistic`. Returns None if fewer than six bright sources agree on any map.
-    """
-    bright_source = source_xy[_brightest(source_flux, config.numBrightStars)]
-    bright_reference = reference_xy[_brightest(reference_flux, config.numBrightStars + _EXTRA_BRIGHT_REFERENCES)]
-    if min(len(bright_source), len(bright_reference)) < 6:
-        return None
-    tree = cKDTree(bright_reference)
-    wanted = max(6, min(config.minMatchedPairs, int(config.minFracMatchedPairs * len(bright_source))))
-    first, second, length, angle = _pairs(bright_source)
-    ref_first, ref_second, ref_length, ref_angle = _pairs(bright_reference)
-    order = np.argsort(ref_length, kind="stable")
-    ref_first, ref_second = ref_first[order], ref_second[order]
-    ref_length, ref_angle = ref_length[order], ref_angle[order]
-    best: tuple[int, FloatArray | None] = (5, None)
-    candidates = 0
-    for index in np.argsort(-length, kind="stable"):
-        low, high = np.searchsorted(ref_length, [length[index] - radius, length[index] + radius])
-        turn = ref_angle[low:high] - angle[index]
-        # A pair has no direction: half a turn away is the same pair read backwards.
-        half_turns = np.round(turn / np.pi)
-        turn -= np.pi * half_turns
-        fits = np.flatnonzero(np.abs(turn) < np.deg2rad(config.maxRotationDeg))
-        for k in fits:
-            ends = (ref_first[low + k], ref_second[low + k])
-            start, end = ends if half_turns[k] % 2 == 0 else ends[::-1]
-            transform = _rotation_and_shift(
-                bright_source[[first[index], second[index]]], bright_reference[[start, end]], turn[k]
-            )
-            if _displacement(transform, bright_source) > config.maxOffsetPix:
-                continue
-            count, refined = _count_and_refine(transform, bright_source, bright_reference, tree, radius, config)
-            if count > best[0]:
-                best = (count, refined)
-            candidates += count >= wanted
-        if candidates >= _ENOUGH_CANDIDATES:
-            break
-    return best[1]
-
-
-def one_to_one(positions: FloatArray, tree: cKDTree, radius: float) -> Match:
-    """Pair each position with its nearest tree member within `radius`; of rivals the closest pair stays."""
-    distance, nearest = tree.query(positions, distance_upper_bound=radius)
-    candidates = np.flatnonzero(np.isfinite(distance))
-    by_distance = candidates[np.argsort(distance[candidates], kind="stable")]
-    _, keep = np.unique(nearest[by_distance], return_index=True)
-    source = np.sort(by_distance[keep])
-    return Match(source.astype(np.int64), nearest[source].astype(np.int64))
+def _scatter(step: FloatArray) -> float:
+    """Return the larger sigma of the two axes of (n, 2) residuals, by quartiles."""
+    lower, upper = np.quantile(step, [0.25, 0.75], axis=0)
+    return float(SIGMA_PER_IQR * (upper - lower).max())
 
 
 def _brightest(flux: FloatArray, count: int) -> IntArray:
     return np.argsort(-flux, kind="stable")[:count]
-
-
-def _pairs(xy: FloatArray) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
-    first, second = np.triu_indices(len(xy), k=1)
-    step = xy[second] - xy[first]
-    return first, second, np.hypot(step[:, 0], step[:, 1]), np.arctan2(step[:, 1], step[:, 0])
-
-
-def _rotation_and_shift(source: FloatArray, reference: FloatArray, turn: float) -> FloatArray:
-    cosine, sine = np.cos(turn), np.sin(turn)
-    rotation = np.array([[cosine, -sine], [sine, cosine]])
-    shift = reference.mean(axis=0) - rotation @ source.mean(axis=0)
-    return np.column_stack([rotation, shift])
-
-
-def _apply(transform: FloatArray, xy: FloatArray) -> FloatArray:
-    moved: FloatArray = xy @ transform[:, :2].T + transform[:, 2]
-    return moved
-
-
-def _displacement(transform: FloatArray, xy: FloatArray) -> float:
-    centre = xy.mean(axis=0, keepdims=True)
-    return float(np.hypot(*(_apply(transform, centre) - centre)[0]))
-
-
-def _fit_affine(source: FloatArray, reference: FloatArray) -> FloatArray:
-    design = np.column_stack([source, np.ones(len(source))])
-    solution = np.linalg.lstsq(design, reference, rcond=None)[0]
-    return np.ascontiguousarray(solution.T, dtype=np.float64)
-
-
-def _count_and_refine(
-    transform: FloatArray,
-    source: FloatArray,
-    reference: FloatArray,
-    tree: cKDTree,
-    radius: float,
-    config: MatchOptimisticBConfig,
-) -> tuple[int, FloatArray]:
-    """Count bright sources with a reference under the map; refit it once enough of them agree."""
-    match = one_to_one(_apply(transform, source), tree, radius)
-    if len(match) < 6:
-        return len(match), transform
-    refined = _fit_affine(source[match.source], reference[match.reference])
-    if abs(np.linalg.det(refined[:, :2]) - 1) > config.maxDeterminant:
-        return 0, transform
-    return len(one_to_one(_apply(refined, source), tree, radius)), refined

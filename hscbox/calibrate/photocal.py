@@ -2,6 +2,10 @@
 
 Method: differences between colour-corrected reference magnitudes and instrumental magnitudes, clipped about their
 median and averaged with inverse variances (after Bosch et al. 2018, PASJ 70, S5).
+
+The zero point is that of the PSF flux, which is corrected to the 12-pixel aperture: an aperture of 12 pixels itself
+holds light of galaxies too faint, or too close to the star, to be found. Their mean over the frame is in the sky, but
+that of those between the limit of detection on the sky and that on the wings of stars is not.
 """
 
 from __future__ import annotations
@@ -9,47 +13,21 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-import lsst.pex.config as pex_config
 import numpy as np
 import numpy.typing as npt
 
 from ..camera.colorterms import ColorTerm
-from ..errors import PhotometryError
+from ..errors import PhotometryError, ZeroPointGateError
 from ..image.statistics import SIGMA_PER_IQR
+from .photo_selection import PhotoCalConfig
 
-__all__ = ["PhotoCalConfig", "ReferenceMagnitudes", "ZeroPoint", "reference_magnitudes", "select_matches", "zero_point"]
+__all__ = ["ReferenceMagnitudes", "ZeroPoint", "reference_magnitudes", "zero_point"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 _AB_ZERO_JY = 3631.0
 _MAG_PER_RELATIVE = 2.5 / np.log(10)
-
-
-class PhotoCalConfig(pex_config.Config):  # type: ignore[misc]
-    """Parameters of the zero point."""
-
-    fluxField = pex_config.Field("Flux that the zero point refers to.", str, default="slot_CalibFlux_flux")
-    badFlags = pex_config.ListField(
-        "Sources with any of these flags are not used.",
-        str,
-        default=["base_PixelFlags_flag_edge", "base_PixelFlags_flag_interpolated", "base_PixelFlags_flag_saturated"],
-    )
-    doSelectUnresolved = pex_config.Field("Use point sources only?", bool, default=True)
-    magLimit = pex_config.Field("Fainter references are not used (AB magnitude).", float, default=22.0)
-    applyColorTerms = pex_config.Field("Convert reference magnitudes to the HSC band?", bool, default=True)
-    photoCatName = pex_config.Field(
-        "Reference catalogue whose colour terms apply.", str, default="ps1_pv3_3pi_20170110"
-    )
-    nIter = pex_config.RangeField("Most rounds of clipping.", int, default=20, min=1)
-    nSigma = pex_config.RangeField("Clip beyond this many sigma.", float, default=3.0, min=0)
-    sigmaMax = pex_config.RangeField("Largest sigma used for clipping (mag).", float, default=0.25, min=0)
-    useMedian = pex_config.Field("Clip about the median rather than the mean?", bool, default=True)
-    magErrFloor = pex_config.RangeField(
-        "Added in quadrature to each star's error (mag); larger weights stars more evenly.", float, default=0.0, min=0
-    )
-    minStars = pex_config.RangeField("Fewest stars for a zero point.", int, default=3, min=1)
-    maxScatter = pex_config.RangeField("Largest scatter of the stars (mag).", float, default=0.3, min=0)
 
 
 @dataclass(frozen=True)
@@ -106,53 +84,13 @@ def _magnitude(flux: FloatArray, error: FloatArray) -> tuple[FloatArray, FloatAr
         return -2.5 * np.log10(flux / _AB_ZERO_JY), _MAG_PER_RELATIVE * error / flux
 
 
-def select_matches(
-    bad: BoolArray, extended: FloatArray, magnitude: FloatArray, flux: FloatArray, config: PhotoCalConfig
-) -> BoolArray:
-    """Choose the matches that serve the zero point.
-
-    Parameters
-    ----------
-    bad
-        True where any of the bad flags is set (n,).
-    extended
-        Extendedness of the sources (n,); 0 for stars, nan where unknown.
-    magnitude
-        Colour-corrected reference magnitude (n,).
-    flux
-        Instrumental flux (n,), ADU.
-
-    Raises
-    ------
-    PhotometryError
-        Nothing is left; the message says after which cut.
-    """
-    if not len(bad):
-        raise PhotometryError("No reference star was matched", remedy="Check the reference catalogue")
-    keep = ~bad & (flux > 0)
-    if not keep.any():
-        raise PhotometryError(f"All {len(bad)} matches have bad flags ({', '.join(config.badFlags)})")
-    if config.doSelectUnresolved:
-        with np.errstate(invalid="ignore"):
-            keep &= extended < 0.5
-        if not keep.any():
-            raise PhotometryError(f"None of {len(bad)} matches is an unflagged point source")
-    with np.errstate(invalid="ignore"):
-        keep &= magnitude < config.magLimit
-    if not keep.any():
-        raise PhotometryError(
-            f"No matched star is brighter than magnitude {config.magLimit:g}",
-            remedy="Raise calibrate.photoCal.magLimit",
-        )
-    return keep
-
-
 def zero_point(
     reference: ReferenceMagnitudes,
     flux: FloatArray,
     flux_error: FloatArray,
     config: PhotoCalConfig,
     log: logging.Logger,
+    typical: float = float("nan"),
 ) -> ZeroPoint:
     """Average the clipped differences between reference and instrumental magnitudes.
 
@@ -162,44 +100,79 @@ def zero_point(
         Of the stars (n,).
     flux, flux_error
         Instrumental fluxes and errors (n,), ADU.
+    typical
+        What the filter and the exposure time let expect (AB magnitude of one ADU); nan if nobody knows.
 
     Raises
     ------
     PhotometryError
-        Too few stars remain, or their scatter is outside of its bounds.
+        Too few stars remain.
+    ZeroPointGateError
+        Their scatter or the zero point is outside of its bounds.
     """
     # A star without a known error has no weight.
     known = np.isfinite(reference.error) & np.isfinite(flux_error) & np.isfinite(reference.value)
     if not known.all():
         stars = ReferenceMagnitudes(reference.value[known], reference.error[known])
-        result = zero_point(stars, flux[known], flux_error[known], config, log)
+        result = zero_point(stars, flux[known], flux_error[known], config, log, typical)
         kept = np.zeros(len(known), dtype=bool)
         kept[np.flatnonzero(known)[result.kept]] = True
         return replace(result, kept=kept)
     difference = reference.value + 2.5 * np.log10(flux)
-    # The reference has errors too: by the source's alone, the one or two brightest stars would decide.
-    error = np.sqrt((_MAG_PER_RELATIVE * flux_error / flux) ** 2 + reference.error**2 + config.magErrFloor**2)
     kept = _clip(difference, config) if len(difference) else np.zeros(0, dtype=bool)
     n_good = int(kept.sum())
     if n_good < config.minStars:
         raise PhotometryError(
-            f"{n_good} stars are left for the zero point, at least {config.minStars} are needed",
+            f"{n_good} of {len(known)} stars are left for the zero point, at least {config.minStars} are needed",
             remedy="Check the reference catalogue and calibrate.photoCal.magLimit",
             stars=n_good,
+            given=len(known),
+            needed=int(config.minStars),
         )
     scatter = float(np.std(difference[kept], ddof=1)) if n_good > 1 else 0.0
     if not 0 < scatter <= config.maxScatter:
-        raise PhotometryError(
+        raise ZeroPointGateError(
             f"The zero point of {n_good} stars scatters by {scatter:.3f} mag, "
             f"allowed is more than 0 and at most {config.maxScatter:g}",
             remedy="Check that the reference catalogue belongs to this field",
             scatter=scatter,
+            stars=n_good,
         )
-    weight = 1 / error[kept] ** 2
+    weight = 1 / _expected_error(reference, flux, flux_error, difference, kept, config)[kept] ** 2
     value = float(np.sum(weight * difference[kept]) / np.sum(weight))
+    if value < typical - config.maxLoss or value > typical + config.maxGain:
+        raise ZeroPointGateError(
+            f"The zero point of {n_good} stars is {value:.3f}, allowed is {typical - config.maxLoss:.3f} to "
+            f"{typical + config.maxGain:.3f} in this filter and exposure time",
+            remedy="Check FILTER01 and EXPTIME and the reference catalogue, or look for clouds",
+            zero_point=value,
+            typical=typical,
+            stars=n_good,
+        )
     result = ZeroPoint(value, float(1 / np.sqrt(np.sum(weight))), n_good, scatter, kept)
     log.info("Magnitude zero point: %f +/- %f from %d stars", result.value, result.error, result.n_good)
     return result
+
+
+def _expected_error(
+    reference: ReferenceMagnitudes,
+    flux: FloatArray,
+    flux_error: FloatArray,
+    difference: FloatArray,
+    kept: BoolArray,
+    config: PhotoCalConfig,
+) -> FloatArray:
+    """Return the standard error (mag) of each difference (n,).
+
+    The reference has errors too: by the source's alone, the one or two brightest stars would decide. Its relative
+    error is that of the flux it should have, not of the one it has by its noise: else references that noise makes
+    brighter would weigh more than those that it makes fainter.
+    """
+    excess = difference - float(np.median(difference[kept]))
+    reference_error = reference.error * 10 ** (-0.4 * np.clip(excess, -1, 1))
+    source_error = _MAG_PER_RELATIVE * flux_error / flux
+    error: FloatArray = np.sqrt(source_error**2 + reference_error**2 + config.magErrFloor**2)
+    return error
 
 
 def _clip(difference: FloatArray, config: PhotoCalConfig) -> BoolArray:

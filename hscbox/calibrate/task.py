@@ -9,7 +9,6 @@ import lsst.pex.config as pex_config
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..camera.colorterms import color_term
 from ..catalog.matches import MatchList, match_metadata
 from ..catalog.schema import Field, Schema
 from ..catalog.source_catalog import SourceCatalog, make_minimal_schema
@@ -23,9 +22,11 @@ from ..image.wcs import SkyWcs
 from ..measure.apply_apcorr import ApplyApCorrConfig, ApplyApCorrTask
 from ..measure.catalog_calculation import CatalogCalculationConfig, CatalogCalculationTask
 from ..measure.task import SingleFrameMeasurementConfig, SingleFrameMeasurementTask
-from ..task_metadata import record, timed, timed_method
-from .astrometry import AstrometryConfig, AstrometrySolution, AstrometryTask, SourceMatcher
-from .photocal import PhotoCalConfig, ReferenceMagnitudes, ZeroPoint, reference_magnitudes, select_matches, zero_point
+from ..task_metadata import record, timed_method
+from .astrometry import AstrometryConfig, AstrometrySolution, AstrometryTask
+from .photo_selection import PhotoCalConfig
+from .photocal import ZeroPoint
+from .photocal_task import PhotoCalTask
 from .ref_objects import LoadReferenceObjectsConfig, ReferenceRegion, ReferenceShards, RefObjLoader
 
 __all__ = ["CalibrateConfig", "CalibrateResult", "CalibrateTask"]
@@ -129,9 +130,9 @@ class CalibrateTask:
             config.catalogCalculation, f"{name}.catalogCalculation", schema
         )
         self.astrom_loader = RefObjLoader(config.astromRefObjLoader, f"{name}.astromRefObjLoader", astrom_references)
-        self.photo_loader = RefObjLoader(config.photoRefObjLoader, f"{name}.photoRefObjLoader", photo_references)
         self.astrometry = AstrometryTask(config.astrometry, f"{name}.astrometry")
-        self.photo_matcher = SourceMatcher(config.astrometry.matcher, f"{name}.photoCal.matcher")
+        photo_loader = RefObjLoader(config.photoRefObjLoader, f"{name}.photoRefObjLoader", photo_references)
+        self.photo_cal = PhotoCalTask(config.photoCal, f"{name}.photoCal", photo_loader, config.astrometry.matcher)
         for flag, doc in (
             ("calib_astrometryUsed", "set if source was used in astrometric calibration"),
             ("calib_photometryUsed", "set if source was used in photometric calibration"),
@@ -180,7 +181,7 @@ class CalibrateTask:
         exposure.wcs = result.astrometry.fit.wcs
         _set_coordinates(sources, exposure.wcs)
         result.matches = _match_list(sources, result.references, result.astrometry)
-        result.zero_point = self._zero_point(exposure, sources)
+        result.zero_point = self.photo_cal.run(exposure, sources)
         exposure.photo_calib = PhotoCalib.from_zero_point(result.zero_point.value, result.zero_point.error)
         self.log.info("Photometric zero-point: %f", result.zero_point.value)
         self._write_metadata(exposure, result.zero_point)
@@ -227,57 +228,6 @@ class CalibrateTask:
         solution = self.astrometry.run(sources, region, start)
         sources["calib_astrometryUsed"][solution.match.source] = True
         return solution, region
-
-    def _zero_point(self, exposure: Exposure, sources: SourceCatalog) -> ZeroPoint:
-        assert exposure.wcs is not None and exposure.filter_name is not None
-        config = self.config.photoCal
-        with timed(f"{self.name}.photoCal", "run"):
-            region = self.photo_loader.load_pixel_box(
-                exposure.width, exposure.height, exposure.wcs, exposure.filter_name
-            )
-            match = self.photo_matcher.match_sources(
-                sources, region, exposure.wcs, self.config.astrometry.matcher.maxMatchDistArcSec
-            )
-            log = logging.getLogger(f"{self.name}.photoCal")
-            log.info("Found %d matches", len(match))
-            sources["calib_photometryCandidate"][match.source] = True
-            reference = self._reference_magnitudes(region, exposure.filter_name, log)
-            magnitude = reference.value[match.reference]
-            # The aperture of a blend holds its children's light.
-            bad = sources["deblend_nChild"][match.source] > 0
-            for flag in config.badFlags:
-                bad |= sources[flag][match.source]
-            flux = sources[config.fluxField][match.source]
-            chosen = select_matches(
-                bad | ~(sources["slot_PsfFlux_flux"][match.source] > 0),
-                sources["base_ClassificationExtendedness_value"][match.source],
-                magnitude,
-                flux,
-                config,
-            )
-            sources["calib_photometryUsed"][match.source[chosen]] = True
-            error = sources[f"{config.fluxField}Sigma"][match.source]
-            used = match.reference[chosen]
-            stars = ReferenceMagnitudes(reference.value[used], reference.error[used])
-            return zero_point(stars, flux[chosen], error[chosen], config, log)
-
-    def _reference_magnitudes(
-        self, region: ReferenceRegion, filter_name: str, log: logging.Logger
-    ) -> ReferenceMagnitudes:
-        config, catalog = self.config.photoCal, region.catalog
-        if not config.applyColorTerms:
-            flux = (catalog[region.flux_field], catalog[f"{region.flux_field}Sigma"])
-            return reference_magnitudes(flux, flux, None)
-        log.info(
-            "Applying color terms for filterName='%s', config.photoCatName=%s because config.applyColorTerms is True",
-            filter_name,
-            config.photoCatName,
-        )
-        term = color_term(config.photoCatName, filter_name)
-        primary, secondary = (
-            (catalog[f"{band}_flux"], catalog[f"{band}_fluxSigma"]) for band in (term.primary, term.secondary)
-        )
-        return reference_magnitudes(primary, secondary, term)
 
     def _write_metadata(self, exposure: Exposure, point: ZeroPoint) -> None:
         assert exposure.visit_info is not None

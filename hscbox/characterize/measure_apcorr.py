@@ -23,6 +23,8 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 _CONVOLVED = [f"ext_convolved_ConvolvedFlux_{k}_{label}" for k in range(4) for label in ("3_3", "4_5", "6_0", "kron")]
+# Not fitted: flagged everywhere.
+_CMODEL = ["modelfit_CModel", "modelfit_CModel_dev", "modelfit_CModel_exp", "modelfit_CModel_initial"]
 _FEWEST_STARS = 2
 # Relative error that even the brightest star has, from the PSF model; it keeps one star from carrying the fit.
 _ERROR_FLOOR = 0.003
@@ -56,7 +58,7 @@ class MeasureApCorrConfig(pex_config.Config):  # type: ignore[misc]
     fitConfig = pex_config.ConfigField("The surface.", ApCorrFieldConfig)
     numIter = pex_config.RangeField("Rounds of clipping.", int, default=4, min=0)
     numSigmaClip = pex_config.RangeField("Clip beyond this many times the rms.", float, default=3.0, min=0)
-    allowFailure = pex_config.ListField("Fluxes whose correction may be missing.", str, default=_CONVOLVED)
+    allowFailure = pex_config.ListField("Fluxes whose correction may be missing.", str, default=[*_CONVOLVED, *_CMODEL])
     maxScatter = pex_config.RangeField("Largest rms of the ratios about the surface.", float, default=0.5, min=0)
 
 
@@ -103,6 +105,9 @@ class MeasureApCorrTask:
         x, y = catalog["slot_Centroid_x"], catalog["slot_Centroid_y"]
         corrections: ApCorrMap = {}
         for name in self.flux_names:
+            if name in config.allowFailure and catalog[f"{name}_flag"].all():
+                self.log.debug("'%s' is not measured", name)
+                continue
             flux = catalog[f"{name}_flux"]
             with np.errstate(invalid="ignore"):
                 rows = np.flatnonzero(stars & ~catalog[f"{name}_flag"] & (flux > 0) & (reference > 0))

@@ -48,6 +48,11 @@ _ICSRC_PLUGINS = [
     "base_SdssShape",
     "ext_convolved_ConvolvedFlux",
     "ext_photometryKron_KronFlux",
+    "ext_shapeHSM_HsmPsfMoments",
+    "ext_shapeHSM_HsmShapeRegauss",
+    "ext_shapeHSM_HsmSourceMoments",
+    "modelfit_CModel",
+    "modelfit_DoubleShapeletPsfApprox",
 ]
 # The median background is for the log; every 16th pixel of a smooth surface gives it to 0.01 ADU.
 _MEDIAN_STEP = 16

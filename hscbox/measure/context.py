@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,16 @@ from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.image.exposure import Exposure
 from hscbox.image.psf import Psf
 
+from .hsm_stamps import HsmSources, measure_sources
 from .pixels import SourcePixels
 from .psf_moments import stamp_moments
 
-__all__ = ["MeasurementContext", "PsfStamps", "psf_stamps"]
+__all__ = ["CatalogRows", "MeasurementContext", "PsfStamps", "psf_stamps"]
 
 FloatArray = NDArray[np.float64]
+
+# The moments start from a width of this times that of the PSF.
+_HSM_GUESS = 2.5
 
 
 class PsfStamps(NamedTuple):
@@ -37,6 +41,27 @@ def psf_stamps(psf: Psf, x: FloatArray, y: FloatArray) -> PsfStamps:
     return PsfStamps(*psf.images(x, y))
 
 
+class CatalogRows:
+    """Some successive rows of a catalogue, to be read and filled by column; slots resolve through aliases."""
+
+    def __init__(self, catalog: SourceCatalog, rows: slice) -> None:
+        self._catalog = catalog
+        self._rows = rows
+        self.footprints = catalog.footprints[rows]
+
+    def __len__(self) -> int:
+        return len(self.footprints)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._catalog
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._catalog.column(name)[self._rows]
+
+    def __setitem__(self, name: str, values: Any) -> None:
+        self[name][...] = values
+
+
 class MeasurementContext:
     """The exposure, the sources' pixels, and quantities that several plugins share.
 
@@ -47,14 +72,27 @@ class MeasurementContext:
     pixels
         Pixels of the sources.
     catalog
-        The catalogue that is being filled; slots resolve through its aliases.
+        The rows that are being filled.
+    psf
+        PSF of the exposure.
+    blends
+        The image before sources were replaced by noise.
     """
 
-    def __init__(self, exposure: Exposure, pixels: SourcePixels, catalog: SourceCatalog, psf: Psf) -> None:
+    def __init__(
+        self,
+        exposure: Exposure,
+        pixels: SourcePixels,
+        catalog: CatalogRows,
+        psf: Psf,
+        blends: NDArray[np.float32],
+    ) -> None:
         self.exposure = exposure
         self.pixels = pixels
         self.catalog = catalog
         self.psf = psf
+        self.blends = blends
+        self._hsm: dict[int, HsmSources] = {}
         self.footprints: list[Footprint] = [f for f in catalog.footprints if f is not None]
         self.peak_x = np.array([_first_peak(f, "f_x") for f in self.footprints], dtype=np.float64)
         self.peak_y = np.array([_first_peak(f, "f_y") for f in self.footprints], dtype=np.float64)
@@ -107,6 +145,19 @@ class MeasurementContext:
         with np.errstate(invalid="ignore"):
             sigma: FloatArray = np.sqrt(np.sqrt(xx * yy - xy * xy))
         return sigma
+
+    @cached_property
+    def psf_trace_radius(self) -> FloatArray:
+        """(n,) sqrt((xx + yy) / 2) of the PSF at the centroids [px]."""
+        radius: FloatArray = np.sqrt(0.5 * (self.psf_shape[:, 0] + self.psf_shape[:, 1]))
+        return radius
+
+    def hsm_sources(self, bad: int) -> HsmSources:
+        """Return the HSM moments of the sources, measured once, with pixels of the mask bits `bad` counted as 0."""
+        if bad not in self._hsm:
+            guess = _HSM_GUESS * self.psf_trace_radius
+            self._hsm[bad] = measure_sources(self.pixels, self.exposure.mask, bad, *self.centroid, guess)
+        return self._hsm[bad]
 
     def _centre_in_stamp(self) -> tuple[FloatArray, FloatArray]:
         x, y = self.centroid

@@ -11,7 +11,7 @@ from hscbox.jit import njit
 
 from .sinc_aperture import ellipse_weights, sinc_half_width
 
-__all__ = ["elliptical_flux", "scaled_ellipse", "semi_minor", "weighted_sum"]
+__all__ = ["aperture_weights", "elliptical_flux", "scaled_ellipse", "semi_minor", "weighted_sum"]
 
 
 @njit
@@ -40,30 +40,48 @@ def elliptical_flux(
     table
         `sinc_aperture.sine_integral_table`.
     """
-    height, width = image.shape
+    inside, left, bottom, weights = aperture_weights(image.shape, x, y, xx, yy, xy, max_sinc, table)
+    if not inside:
+        return np.nan, np.nan, False
+    flux, noise = weighted_sum(image, variance, weights, left, bottom)
+    return flux, np.sqrt(noise), True
+
+
+@njit
+def aperture_weights(
+    shape: tuple[int, int],
+    x: float,
+    y: float,
+    xx: float,
+    yy: float,
+    xy: float,
+    max_sinc: float,
+    table: Any,
+) -> tuple[bool, int, int, Any]:
+    """Return whether the aperture fits in an image (height, width), its first column and row, and its weights."""
+    height, width = shape
     reach_x, reach_y = np.sqrt(xx), np.sqrt(yy)
     inside = x - reach_x >= -0.5 and y - reach_y >= -0.5 and x + reach_x <= width - 0.5 and y + reach_y <= height - 0.5
     if not inside:
-        return np.nan, np.nan, False
+        return False, 0, 0, np.zeros((0, 0))
     if semi_minor(xx, yy, xy) <= max_sinc:
         ix, iy = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
         half_x, half_y = sinc_half_width(reach_x), sinc_half_width(reach_y)
         weights = ellipse_weights(xx, yy, xy, x - ix, y - iy, half_x, half_y, table)
-        flux, noise = weighted_sum(image, variance, weights, ix - half_x, iy - half_y)
-        return flux, np.sqrt(noise), True
+        return True, ix - half_x, iy - half_y, weights
+    left, bottom = int(np.ceil(x - reach_x)), int(np.ceil(y - reach_y))
+    weights = np.zeros((int(np.floor(y + reach_y)) - bottom + 1, int(np.floor(x + reach_x)) - left + 1))
     det = xx * yy - xy * xy
-    flux, noise = 0.0, 0.0
-    for v in range(int(np.ceil(y - reach_y)), int(np.floor(y + reach_y)) + 1):
-        dy = v - y
+    for j in range(weights.shape[0]):
+        dy = bottom + j - y
         rest = det * (yy - dy * dy)
         if rest < 0:
             continue
         middle, reach = x + dy * xy / yy, np.sqrt(rest) / yy
         for u in range(int(np.ceil(middle - reach)), int(np.floor(middle + reach)) + 1):
-            if 0 <= u < width:
-                flux += image[v, u]
-                noise += variance[v, u]
-    return flux, np.sqrt(noise), True
+            if 0 <= u - left < weights.shape[1]:
+                weights[j, u - left] = 1.0
+    return True, left, bottom, weights
 
 
 @njit

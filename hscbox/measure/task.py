@@ -16,14 +16,18 @@ from hscbox.image.exposure import Exposure, Metadata
 from hscbox.task_metadata import timed_method
 
 from . import plugins as _plugins  # registers the plugins
-from .context import MeasurementContext
+from .context import CatalogRows, MeasurementContext
 from .noise_replacer import NoiseReplacerConfig, describe_noise, replace_by_noise
 from .pixels import SourcePixels, gather_pixels
 from .plugin import PLUGINS, Plugin
 
 __all__ = ["SingleFrameMeasurementConfig", "SingleFrameMeasurementTask", "SourceSlotConfig"]
 
-_DEFAULT_PLUGINS = [name for name in _plugins.REGISTERED if name not in ("ext_convolved_ConvolvedFlux",)]
+# Measured on bright sources only, in the characterization.
+_BRIGHT_ONLY = ("ext_convolved_ConvolvedFlux", "modelfit_CModel", "modelfit_DoubleShapeletPsfApprox")
+_DEFAULT_PLUGINS = [name for name in _plugins.REGISTERED if name not in _BRIGHT_ONLY]
+# Sources are measured in portions, so that the memory for PSF images does not grow with their number.
+_PORTION = 512
 _CENTROID_SLOT = "slot_Centroid"
 _SHAPE_SLOT = "slot_Shape"
 
@@ -32,8 +36,8 @@ class SourceSlotConfig(pex_config.Config):  # type: ignore[misc]
     """Which measurement stands behind each slot; "" leaves the slot undefined."""
 
     centroid = pex_config.Field("Centroid that the other plugins use.", str, default="base_SdssCentroid")
-    shape = pex_config.Field("Shape that the other plugins use.", str, default="base_SdssShape")
-    psfShape = pex_config.Field("Shape of the PSF.", str, default="base_SdssShape_psf")
+    shape = pex_config.Field("Shape that the other plugins use.", str, default="ext_shapeHSM_HsmSourceMoments")
+    psfShape = pex_config.Field("Shape of the PSF.", str, default="ext_shapeHSM_HsmPsfMoments")
     apFlux = pex_config.Field("Aperture flux.", str, default="base_CircularApertureFlux_12_0")
     modelFlux = pex_config.Field("Model flux.", str, default="base_GaussianFlux")
     psfFlux = pex_config.Field("PSF flux.", str, default="base_PsfFlux")
@@ -145,9 +149,14 @@ class SingleFrameMeasurementTask:
         else:
             start, index, value = gather_pixels(work, footprints)
             pixels = SourcePixels(work, start, index, value, work.reshape(-1)[index])
-        context = MeasurementContext(replace(exposure, image=work), pixels, catalog, exposure.psf)
-        for plugin in self._running_order(only):
-            plugin.measure(context)
+        working = replace(exposure, image=work)
+        running = self._running_order(only)
+        for first in range(0, len(catalog), _PORTION):
+            rows = slice(first, min(first + _PORTION, len(catalog)))
+            portion = pixels._replace(start=pixels.start[first : rows.stop + 1])
+            context = MeasurementContext(working, portion, CatalogRows(catalog, rows), exposure.psf, exposure.image)
+            for plugin in running:
+                plugin.measure(context)
 
     def _running_order(self, only: Collection[str] | None) -> list[Plugin]:
         chosen = [plugin for plugin in self.plugins if only is None or plugin.name in only]

@@ -6,8 +6,11 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
 from hscbox.calibrate.fit_wcs import FitTanSipWcsConfig, fit_with_rejection
-from hscbox.errors import AstrometryError
+from hscbox.camera.camera import load_camera
+from hscbox.camera.distortion import pixel_to_sky
+from hscbox.errors import AstrometryError, MatchesRejectedError
 from hscbox.image.sky_wcs import gnomonic
+from hscbox.image.wcs import initial_wcs
 
 
 def _true_wcs() -> WCS:
@@ -56,8 +59,61 @@ def test_outliers_of_both_signs_are_rejected():
 
 def test_too_few_matches_is_a_named_error():
     x, y, ra, dec = _points(np.random.default_rng(3), 11)
-    with pytest.raises(AstrometryError, match="11 matches"):
+    with pytest.raises(MatchesRejectedError, match="has 11 matches after 0 rounds of rejection of 11") as caught:
         fit_with_rejection(x, y, ra, dec, np.full(11, 50.0), FitTanSipWcsConfig())
+    assert caught.value.code == "matches-rejected" and caught.value.exit_status == 20
+    # An order of 3 has 10 terms.
+    assert caught.value.numbers == {"matches": 11, "given": 11, "needed": 13}
+
+
+def test_all_matches_rejected_is_a_named_error():
+    """Without a common map nothing is within a thousandth of sigma."""
+    rng = np.random.default_rng(11)
+    x, y, ra, dec = _points(rng, 60)
+    config = FitTanSipWcsConfig()
+    config.rejSigma = 1e-3
+    with pytest.raises(MatchesRejectedError, match=r"has \d matches after 1 rounds of rejection of 60"):
+        fit_with_rejection(x + rng.normal(0, 0.1, 60), y, ra, dec, np.full(60, 50.0), config)
+
+
+def test_a_third_of_chance_matches_is_rejected():
+    """Pairs made by chance lie anywhere within 12 pixels; true ones scatter by 0.1."""
+    rng = np.random.default_rng(12)
+    x, y, ra, dec = _points(rng, 300)
+    x, y = x + rng.normal(0, 0.1, 300), y + rng.normal(0, 0.1, 300)
+    x[:100] += rng.uniform(-8, 8, 100)
+    y[:100] += rng.uniform(-8, 8, 100)
+    fit = fit_with_rejection(x, y, ra, dec, np.full(300, 50.0), FitTanSipWcsConfig())
+    assert fit.used[100:].mean() > 0.95 and fit.used[:100].sum() < 5
+    clean_x, clean_y = fit.wcs.sky_to_pixel(ra[100:], dec[100:])
+    assert np.std(clean_x - x[100:]) < 0.12 and np.std(clean_y - y[100:]) < 0.12
+
+
+class _Pointing:
+    boresight_ra, boresight_dec, inst_pa = 34.5, -4.85, 30.0
+
+
+@pytest.mark.parametrize(("ccd", "order"), [(49, 3), (55, 4), (77, 5)])
+def test_order_follows_the_camera(ccd, order):
+    """The order is raised until the distortion fits to 1 mas, and the corners are right."""
+    detector = load_camera()[ccd]
+    rng = np.random.default_rng(13)
+    x, y = rng.uniform(0, 2047, 200), rng.uniform(0, 4175, 200)
+    pointing = (_Pointing.boresight_ra, _Pointing.boresight_dec, _Pointing.inst_pa)
+    ra, dec = pixel_to_sky(detector, x, y, *pointing)
+    # 10 mas of noise, and a pointing 5 arcsec off.
+    weight = np.full(200, 100.0)
+    noisy = dec + 5 / 3600 + rng.normal(0, 0.01, 200) / 3600
+    fit = fit_with_rejection(x, y, ra, noisy, weight, FitTanSipWcsConfig(), initial_wcs(detector, _Pointing()))
+    assert fit.wcs.sip_order == order
+    corner_x, corner_y = np.array([0.0, 2047.0, 0.0, 2047.0]), np.array([0.0, 0.0, 4175.0, 4175.0])
+    true = SkyCoord(*pixel_to_sky(detector, corner_x, corner_y, *pointing), unit="deg")
+    found_ra, found_dec = fit.wcs.pixel_to_sky(corner_x, corner_y)
+    assert SkyCoord(found_ra, found_dec - 5 / 3600, unit="deg").separation(true).arcsec.max() < 0.006
+    config = FitTanSipWcsConfig()
+    config.maxOrder = 0
+    fixed = fit_with_rejection(x, y, ra, noisy, weight, config, initial_wcs(detector, _Pointing()))
+    assert fixed.wcs.sip_order == 3
 
 
 def test_matches_on_a_line_are_a_named_error():

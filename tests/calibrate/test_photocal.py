@@ -5,15 +5,10 @@ import logging
 import numpy as np
 import pytest
 
-from hscbox.calibrate.photocal import (
-    PhotoCalConfig,
-    ReferenceMagnitudes,
-    reference_magnitudes,
-    select_matches,
-    zero_point,
-)
+from hscbox.calibrate.photo_selection import PhotoCalConfig, select_matches
+from hscbox.calibrate.photocal import ReferenceMagnitudes, reference_magnitudes, zero_point
 from hscbox.camera.colorterms import color_term
-from hscbox.errors import PhotometryError
+from hscbox.errors import MagnitudeCutError, NoPhotometryMatchError, PhotometryError, ZeroPointGateError
 
 LOG = logging.getLogger("test")
 EVEN = PhotoCalConfig()
@@ -69,25 +64,81 @@ def test_a_bright_star_with_a_bad_reference_does_not_decide():
     assert abs(result.value - 33.3) < 4 * 0.02 / np.sqrt(100)
 
 
-def test_each_cut_names_itself():
-    config = PhotoCalConfig()
+def _cut(error, match, *columns):
+    with pytest.raises(error, match=match) as caught:
+        select_matches(*columns, PhotoCalConfig())
+    assert caught.value.exit_status == 20
+    return caught.value
+
+
+def test_each_cut_has_its_own_error_with_numbers():
     none, one = np.zeros(0), np.ones(3)
-    with pytest.raises(PhotometryError, match="No reference star"):
-        select_matches(none.astype(bool), none, none, none, config)
-    with pytest.raises(PhotometryError, match="bad flags"):
-        select_matches(one.astype(bool), one * 0, one * 20, one, config)
-    with pytest.raises(PhotometryError, match="point source"):
-        select_matches(one < 0, one, one * 20, one, config)
-    with pytest.raises(PhotometryError, match="brighter than magnitude 22"):
-        select_matches(one < 0, one * 0, one * 23, one, config)
+    error = _cut(NoPhotometryMatchError, "No input matches: 0", none.astype(bool), none, none, none)
+    assert error.code == "no-input-matches" and error.numbers == {"matches": 0}
+    error = _cut(NoPhotometryMatchError, "all 3 have bad flags", one.astype(bool), one * 0, one * 20, one)
+    assert error.numbers == {"matches": 3}
+    flagged = np.array([True, False, False])
+    error = _cut(NoPhotometryMatchError, "none of 2 unflagged ones of 3", flagged, one, one * 20, one)
+    assert error.numbers == {"matches": 3, "unflagged": 2}
+    extended = np.array([1.0, 0.0, 0.0])
+    error = _cut(
+        MagnitudeCutError, "none of 2 stars of 3 matches is brighter than 22", one < 0, extended, one * 23, one
+    )
+    assert error.code == "empty-after-magnitude-cut"
+    assert error.numbers == {"matches": 3, "stars": 2}
 
 
-def test_gates():
+def test_gates_of_number_and_scatter():
     rng = np.random.default_rng(3)
     magnitude, flux, flux_error = _stars(rng, 2)
-    with pytest.raises(PhotometryError, match="2 stars"):
+    with pytest.raises(PhotometryError, match="2 of 2 stars") as caught:
         zero_point(_reference(magnitude), flux, flux_error, EVEN, LOG)
+    assert caught.value.numbers == {"stars": 2, "given": 2, "needed": 3}
     # Differences spread evenly over 1.4 mag have a standard deviation of 0.4 mag.
     spread = 20 + np.linspace(-0.7, 0.7, 200)
-    with pytest.raises(PhotometryError, match=r"scatters by 0\.\d+ mag, allowed"):
+    with pytest.raises(ZeroPointGateError, match=r"scatters by 0\.4\d+ mag, allowed"):
         zero_point(_reference(spread), np.full(200, 100.0), np.ones(200), EVEN, LOG)
+    # Stars without any scatter are one number repeated.
+    with pytest.raises(ZeroPointGateError, match=r"scatters by 0\.000 mag"):
+        zero_point(_reference(np.full(9, 20.0), 0.01), np.full(9, 100.0), np.ones(9), EVEN, LOG)
+
+
+@pytest.mark.parametrize(
+    ("typical", "passes"), [(33.2, True), (37.2, True), (37.4, False), (32.4, True), (32.2, False)]
+)
+def test_gate_of_the_plausible_range(typical, passes):
+    """The stars give 33.3: up to 4 mag below the typical one by clouds, up to 1 above."""
+    magnitude, flux, flux_error = _stars(np.random.default_rng(5), 100)
+    if passes:
+        zero_point(_reference(magnitude), flux, flux_error, EVEN, LOG, typical)
+        return
+    with pytest.raises(ZeroPointGateError, match=r"is 33\.\d+, allowed is \d+\.\d+ to") as caught:
+        zero_point(_reference(magnitude), flux, flux_error, EVEN, LOG, typical)
+    assert caught.value.code == "zero-point-gate" and caught.value.numbers["stars"] >= 95
+
+
+def test_noise_of_the_reference_does_not_bias():
+    """References whose error is that of the sky (S/N 5 to 20), stated with their noisy flux as catalogues do.
+
+    Weighted by the stated relative errors, the mean would be -2.2 sigma^2 + 0.5 sigma^2 = 20 mmag too bright.
+    """
+    rng = np.random.default_rng(6)
+    n = 40000
+    magnitude = 20 + np.zeros(n)
+    true = 3631 * 10 ** (-0.4 * magnitude)
+    observed = true * (1 + 0.1 * rng.normal(size=n))
+    reference = reference_magnitudes((observed, 0.1 * true), (observed, 0.1 * true), None)
+    flux = np.full(n, 10 ** (0.4 * 13.3))
+    result = zero_point(reference, flux, 1e-3 * flux, EVEN, LOG)
+    # What is left is the logarithm's own 1.086 sigma^2 / 2 = 5.4 mmag, towards faint.
+    assert result.value - 33.3 == pytest.approx(0.0054, abs=0.003)
+
+
+def test_colour_terms_of_both_years():
+    # By hand from the two lists, for r - i = 0.5.
+    old, new = (color_term("ps1_pv3_3pi_20170110", "r", version).magnitude(20.0, 19.5) for version in (2017, 2025))
+    assert old == pytest.approx(20 + 0.00279757 + 0.02093734 * 0.5 - 0.01877566 * 0.25, abs=1e-12)
+    assert new == pytest.approx(20 - 0.000144 + 0.001369 * 0.5 - 0.00838 * 0.25, abs=1e-12)
+    config = PhotoCalConfig()
+    config.colorTermVersion = 2025
+    config.validate()

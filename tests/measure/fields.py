@@ -47,6 +47,7 @@ def task_for(*plugins: str, **slots: str) -> tuple[SingleFrameMeasurementTask, S
     """Return a measurement task that runs the centroid, the shape, and `plugins`."""
     config = SingleFrameMeasurementConfig()
     config.plugins.names = ["base_SdssCentroid", "base_SdssShape", *plugins]
+    config.slots.shape, config.slots.psfShape = "base_SdssShape", "base_SdssShape_psf"
     for slot in ("apFlux", "modelFlux", "psfFlux", "instFlux", "calibFlux"):
         setattr(config.slots, slot, slots.get(slot, ""))
     config.validate()

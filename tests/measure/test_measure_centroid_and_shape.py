@@ -3,6 +3,7 @@ from __future__ import annotations
 import galsim
 import numpy as np
 import pytest
+import scipy.optimize
 
 from hscbox.catalog.footprint import Footprint, make_peaks
 from hscbox.catalog.source_catalog import SourceCatalog
@@ -135,3 +136,29 @@ def test_moment_errors_of_a_round_gaussian_follow_the_closed_form():
 def test_psf_shape_column_is_that_of_the_model():
     catalog = measure(exposure_of(gaussian(SHAPE, 70, 60, 1e5), psf=GaussianPsf(41, 2.0)), [(70, 60)])
     assert catalog["slot_Shape_psf_yy"][0] == pytest.approx(4.0, rel=1e-3)
+
+
+def test_gaussian_centroid_is_that_of_a_least_squares_fit():
+    rng = np.random.default_rng(6)
+    x, y, sky = 70.3, 60.8, 40.0
+    image = gaussian(SHAPE, x, y, 3e4, (2.1**2, 2.1**2, 0.0)) + sky + rng.normal(0, 6, SHAPE)
+    catalog = measure(exposure_of(image, 36.0), [(x, y)], "base_GaussianCentroid")
+    v, u = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(float)
+
+    def residuals(p):
+        square = (u - p[2]) ** 2 + (v - p[3]) ** 2
+        chosen = (np.hypot(u - x, v - y) >= 0.3 * 2.1) & (np.hypot(u - x, v - y) <= 3.5 * 2.1)
+        return (p[1] + p[0] * np.exp(-0.5 * square / p[4] ** 2) - image)[chosen]
+
+    fit = scipy.optimize.least_squares(residuals, [1000.0, 0.0, 70.0, 61.0, 1.5])
+    name = "base_GaussianCentroid"
+    # The pixels at the border of the fit's region may differ.
+    assert catalog[f"{name}_x"][0] == pytest.approx(fit.x[2], abs=2e-3)
+    assert catalog[f"{name}_y"][0] == pytest.approx(fit.x[3], abs=2e-3)
+    assert not catalog[f"{name}_flag"][0]
+
+
+def test_gaussian_centroid_of_a_hole_has_no_peak():
+    hole = measure(exposure_of(-gaussian(SHAPE, 70.0, 60.0, 1e5)), [(70.0, 60.0)], "base_GaussianCentroid")
+    assert hole["base_GaussianCentroid_flag"][0]
+    assert hole["base_GaussianCentroid_x"][0] == 70.0

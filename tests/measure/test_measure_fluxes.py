@@ -169,3 +169,27 @@ def test_convolved_flux_is_that_of_the_convolved_gaussian():
         expected = 1e5 * (1 - np.exp(-(reach**2) / (2 * sigma**2)))
         assert catalog[f"{name}_{k}_kron_flux"][0] == pytest.approx(expected, rel=2e-3)
     assert not catalog[f"{name}_flag"][0]
+
+
+def test_errors_of_psf_flux_kron_flux_and_centroid_match_the_scatter():
+    rng = np.random.default_rng(21)
+    places = [(30 + 40 * i, 30 + 40 * j) for i in range(9) for j in range(9)]
+    kron, found = "ext_photometryKron_KronFlux", []
+    for flux in (2e4, 2e4, 1e5, 1e5):
+        positions = [tuple(np.array(place) + rng.uniform(-0.5, 0.5, 2)) for place in places]
+        light = sum(gaussian((390, 390), *position, flux) for position in positions)
+        variance = (light + 2000.0) / 3
+        exposure = exposure_of(light + rng.normal(size=light.shape) * np.sqrt(variance))
+        exposure.variance[:] = variance
+        catalog = measure(exposure, positions, "base_PsfFlux", kron)
+        x, y = np.transpose(positions)
+        pulls = []
+        for axis, truth in (("x", x), ("y", y)):
+            miss = catalog[f"base_SdssCentroid_{axis}"] - truth
+            pulls.append(miss / catalog[f"base_SdssCentroid_{axis}Sigma"])
+        for name in ("base_PsfFlux", kron):
+            values = catalog[f"{name}_flux"]
+            pulls.append((values - values.mean()) / catalog[f"{name}_fluxSigma"])
+        found.append(pulls)
+    # 324 stars give the widths to 4 per cent.
+    assert np.std(np.concatenate(found, axis=1), axis=1) == pytest.approx(np.ones(4), abs=0.12)

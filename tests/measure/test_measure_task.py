@@ -14,7 +14,7 @@ from hscbox.image.mask import mask_bits
 from hscbox.measure.apply_apcorr import ApplyApCorrConfig, ApplyApCorrTask
 from hscbox.measure.catalog_calculation import CatalogCalculationConfig, CatalogCalculationTask
 from hscbox.measure.noise_replacer import NoiseReplacerConfig, replace_by_noise
-from hscbox.measure.task import SingleFrameMeasurementConfig, SingleFrameMeasurementTask
+from hscbox.measure.task import SingleFrameMeasurementConfig
 
 from .fields import disc, exposure_of, gaussian, measure, task_for
 
@@ -114,21 +114,26 @@ def test_variance_is_the_median_outside_of_detections():
     assert catalog["base_Variance_flag_emptyFootprint"][0] and catalog["base_Variance_flag"][0]
 
 
-def test_columns_of_the_default_list_in_the_order_of_the_stack():
-    schema = make_minimal_schema()
-    SingleFrameMeasurementTask(SingleFrameMeasurementConfig(), "m", schema)
-    names = schema.names()
-    assert len(names) == 4 + 6 + 10 + 4 + 2 + 22 + 45 + 3 + 12 + 5 + 3 + 15
-    assert names[4:10] == [
-        f"base_NaiveCentroid_{e}" for e in ("x", "y", "flag", "flag_noCounts", "flag_edge", "flag_resetToPeak")
-    ]
-    assert names[10] == "base_SdssCentroid_x" and names[20] == "base_FPPosition_x"
-    assert names[26:30] == [f"base_SdssShape_{e}" for e in ("xx", "yy", "xy", "xxSigma")]
-    assert names[-1] == "ext_photometryKron_KronFlux_flag_bad_shape"
-    assert schema.find("base_CircularApertureFlux_4_5_flux").doc == "flux within 4.5 px"
-    assert schema.find("slot_CalibFlux_flux").name == "base_CircularApertureFlux_12_0_flux"
-    assert schema.aliases["base_GaussianFlux_flag_badShape"] == "base_SdssShape_flag"
-    assert schema.aliases["ext_photometryKron_KronFlux_flag_badInitialCentroid"] == "base_SdssCentroid_flag"
+def test_portions_give_the_same_as_the_whole(monkeypatch):
+    rng = np.random.default_rng(12)
+    positions = [(float(x), float(y)) for x in range(30, 140, 25) for y in range(30, 130, 25)]
+    image = rng.normal(0, 5, SHAPE) + sum(gaussian(SHAPE, x, y, 2e4) for x, y in positions)
+    plugins = ("base_PsfFlux", "base_Blendedness", "ext_shapeHSM_HsmSourceMoments", "ext_photometryKron_KronFlux")
+    whole = measure(exposure_of(image, 25.0), positions, *plugins)
+    monkeypatch.setattr("hscbox.measure.task._PORTION", 7)
+    parts = measure(exposure_of(image, 25.0), positions, *plugins)
+    for name in whole.schema.names():
+        assert np.array_equal(whole[name], parts[name], equal_nan=whole[name].dtype.kind == "f")
+
+
+def test_what_is_not_fitted_is_nan_and_flagged():
+    names = ("modelfit_CModel", "modelfit_DoubleShapeletPsfApprox")
+    catalog = measure(exposure_of(gaussian(SHAPE, 70, 70, 1e5)), [(70, 70)], *names)
+    failures = [f"modelfit_CModel{stage}_flag" for stage in ("", "_initial", "_exp", "_dev")]
+    assert all(catalog[flag][0] for flag in [*failures, "modelfit_DoubleShapeletPsfApprox_flag"])
+    for field in catalog.schema:
+        if field.name.startswith(names) and field.dtype == "D" and not field.name.endswith("_time"):
+            assert np.isnan(catalog[field.name][0])
 
 
 def test_metadata_and_log(caplog):

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from . import (
+    blendedness,
     circular_aperture_flux,
+    cmodel,
     convolved_flux,
+    double_shapelet_psf,
     fp_position,
+    gaussian_centroid,
     gaussian_flux,
+    hsm_psf_moments,
+    hsm_shape_regauss,
+    hsm_source_moments,
     jacobian,
     kron_flux,
     naive_centroid,
@@ -19,8 +26,10 @@ from . import (
 )
 
 REGISTERED = (
+    "base_Blendedness",
     "base_CircularApertureFlux",
     "base_FPPosition",
+    "base_GaussianCentroid",
     "base_GaussianFlux",
     "base_Jacobian",
     "base_NaiveCentroid",
@@ -32,15 +41,27 @@ REGISTERED = (
     "base_Variance",
     "ext_convolved_ConvolvedFlux",
     "ext_photometryKron_KronFlux",
+    "ext_shapeHSM_HsmPsfMoments",
+    "ext_shapeHSM_HsmShapeRegauss",
+    "ext_shapeHSM_HsmSourceMoments",
+    "modelfit_CModel",
+    "modelfit_DoubleShapeletPsfApprox",
 )
 """Names of all plugins."""
 
 __all__ = [
     "REGISTERED",
+    "blendedness",
     "circular_aperture_flux",
+    "cmodel",
     "convolved_flux",
+    "double_shapelet_psf",
     "fp_position",
+    "gaussian_centroid",
     "gaussian_flux",
+    "hsm_psf_moments",
+    "hsm_shape_regauss",
+    "hsm_source_moments",
     "jacobian",
     "kron_flux",
     "naive_centroid",

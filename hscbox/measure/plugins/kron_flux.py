@@ -16,7 +16,8 @@ from hscbox.image.exposure import CardValue
 from hscbox.jit import njit
 
 from ..context import MeasurementContext
-from ..elliptical_flux import elliptical_flux, scaled_ellipse, semi_minor
+from ..elliptical_flux import aperture_weights, scaled_ellipse, weighted_sum
+from ..kron_radius import growth, kron_radius, noise_of_radius
 from ..pixels import put_back, take_out
 from ..plugin import Plugin, register
 from ..sinc_aperture import sine_integral_table
@@ -24,8 +25,6 @@ from ..sinc_aperture import sine_integral_table
 __all__ = ["KronFlux", "KronFluxConfig"]
 
 _EDGE, _BAD_RADIUS, _SMALL_RADIUS, _USED_PSF, _USED_MINIMUM, _NO_MINIMUM, _NO_FALLBACK = 1, 2, 4, 8, 16, 32, 64
-# Mean radius of a uniform unit square about its centre.
-_SQUARE_RADIUS = 0.38259771140356325
 
 
 class KronFluxConfig(pex_config.Config):  # type: ignore[misc]
@@ -138,18 +137,27 @@ def _measure(
             continue
         table[i, 3] = n_sigma * np.sqrt(np.sqrt(xx * yy - xy * xy))
         put_back(pixels, i)
-        fits, radius = _kron_radius(pixels.work, x[i], y[i], xx, yy, xy, n_sigma)
+        fits, own, total, mean = kron_radius(pixels.work, x[i], y[i], xx, yy, xy, n_sigma)
         if not fits:
             flags[i] |= _EDGE
             take_out(pixels, i)
             continue
-        radius, flags[i] = _limited_radius(radius, psf_radius[i], minimum, enforce)
+        radius, flags[i] = _limited_radius(own, psf_radius[i], minimum, enforce)
         table[i, 2] = radius
         if radius > 0:
             a, b, c = scaled_ellipse(xx, yy, xy, n_radius * radius)
-            flux, error, inside = elliptical_flux(pixels.work, variance, x[i], y[i], a, b, c, max_sinc, sine_table)
-            table[i, 0], table[i, 1] = flux, error
-            if not inside:
+            inside, left, bottom, weights = aperture_weights(
+                pixels.work.shape, x[i], y[i], a, b, c, max_sinc, sine_table
+            )
+            if inside:
+                flux, noise = weighted_sum(pixels.work, variance, weights, left, bottom)
+                table[i, 0], table[i, 1] = flux, np.sqrt(noise)
+                if radius == own:
+                    slope = growth(pixels.work, x[i], y[i], a, b, c) / (total * mean)
+                    shape_of = (xx, yy, xy, n_sigma)
+                    extra = noise_of_radius(variance, x[i], y[i], shape_of, mean, slope, weights, left, bottom)
+                    table[i, 1] = np.sqrt(max(noise + extra, 0.0))
+            else:
                 flags[i] |= _EDGE
         take_out(pixels, i)
     return table, flags
@@ -172,39 +180,3 @@ def _limited_radius(radius: float, psf_radius: float, minimum: float, enforce: b
     if not has_psf:
         return radius, _NO_MINIMUM
     return (psf_radius, _USED_PSF | _SMALL_RADIUS) if radius < psf_radius else (radius, 0)
-
-
-@njit
-def _kron_radius(image: Any, x: float, y: float, xx: float, yy: float, xy: float, n_sigma: float) -> tuple[bool, float]:
-    """Return whether the ellipse of n_sigma shapes fits in the image, and the Kron radius (nan if meaningless)."""
-    height, width = image.shape
-    reach_x, reach_y = n_sigma * np.sqrt(xx), n_sigma * np.sqrt(yy)
-    left, right = int(np.ceil(x - reach_x)), int(np.floor(x + reach_x))
-    bottom, top = int(np.ceil(y - reach_y)), int(np.floor(y + reach_y))
-    if left < 0 or bottom < 0 or right >= width or top >= height:
-        return False, np.nan
-    det = xx * yy - xy * xy
-    minor = semi_minor(xx, yy, xy)
-    if not minor > 0:
-        return True, np.nan
-    minor_squared = minor * minor
-    ratio = np.sqrt(det) / minor_squared  # a / b
-    major_squared = det / minor_squared
-    total, moment = 0.0, 0.0
-    for v in range(bottom, top + 1):
-        dy = v - y
-        for u in range(left, right + 1):
-            dx = u - x
-            # r^T Q^-1 r is the square of the elliptical radius in units of the major axis.
-            scaled = (yy * dx * dx - 2.0 * xy * dx * dy + xx * dy * dy) / det
-            if scaled > n_sigma * n_sigma:
-                continue
-            r = np.sqrt(scaled * major_squared)
-            distance = np.hypot(dx, dy)
-            if distance < 0.5:
-                r = np.hypot(r, _SQUARE_RADIUS * (1.0 + distance / np.sqrt(2.0)))
-            total += image[v, u]
-            moment += r * image[v, u]
-    if not (total > 0 and moment > 0):
-        return True, np.nan
-    return True, moment / total / np.sqrt(ratio)

@@ -1,7 +1,7 @@
 """Centroid by quartic interpolation of the PSF-smoothed image.
 
-Pier et al. 2003, AJ 125, 1559 (SDSS photo); error formulae as in lsst/meas_base 79989139. An object that is wider
-than the PSF is binned until the maximum is well sampled.
+Pier et al. 2003, AJ 125, 1559 (SDSS photo). An object that is wider than the PSF is binned until the maximum is well
+sampled. Errors are propagated from the pixels, where the original's formulae take a Gaussian PSF.
 """
 
 from __future__ import annotations
@@ -22,20 +22,17 @@ from ..context import MeasurementContext
 from ..pixels import put_back, take_out
 from ..plugin import Plugin, register
 from ..psf_moments import stamp_moments
+from ..quartic_peak import ALMOST_NO_SECOND, NO_SECOND, NOT_MAXIMUM, peak_of_3x3
 
 __all__ = ["SdssCentroid", "SdssCentroidConfig"]
 
-_EDGE, _NO_SECOND, _ALMOST_NO_SECOND, _NOT_MAXIMUM = 1, 2, 3, 4
+_EDGE = 4
 _FAILURES = {
     _EDGE: "edge",
-    _NO_SECOND: "noSecondDerivative",
-    _ALMOST_NO_SECOND: "almostNoSecondDerivative",
-    _NOT_MAXIMUM: "notAtMaximum",
+    NO_SECOND: "noSecondDerivative",
+    ALMOST_NO_SECOND: "almostNoSecondDerivative",
+    NOT_MAXIMUM: "notAtMaximum",
 }
-# Correction of a parabola's maximum for the fourth derivative of a Gaussian.
-_QUARTIC = 1.33
-# A step that is longer than this, in units of the curvature, says that there is no maximum near.
-_LONGEST_STEP = 10.0
 # The smoothing kernel is that of the middle of a cell of this size [px]: the PSF hardly varies within one.
 _CELL = 128
 
@@ -149,18 +146,17 @@ def _centroid(
 ) -> tuple[int, float, float, float, float]:
     """Return failure (0: none), x, y and their errors, binning as far as necessary."""
     bin_x, bin_y, tries = 1, 1, 1
-    xc, yc, x_error, y_error = np.nan, np.nan, np.nan, np.nan
+    xc, yc, left, bottom = np.nan, np.nan, 0, 0
+    smooth = np.zeros((3, 3))
     while tries <= binmax:
-        failure, smooth, noise = _smoothed_3x3(image, variance, x, y, kernel, bin_x, bin_y)
+        failure, left, bottom, smooth = _smoothed_3x3(image, x, y, kernel, bin_x, bin_y)
         if failure != 0:
             return failure, np.nan, np.nan, np.nan, np.nan
-        noise *= bin_x * bin_y * 4.0 * np.pi * sigma * sigma
-        failure, xc, yc, x_error, y_error, size_x, size_y, peak = _peak_of_3x3(smooth, noise, sigma)
+        failure, xc, yc, size_x, size_y, peak = peak_of_3x3(smooth, sigma)
         if failure != 0:
             return failure, np.nan, np.nan, np.nan, np.nan
         if tries > 1:
             xc, yc = (xc + 0.5) * bin_x - 0.5, (yc + 0.5) * bin_y - 0.5
-            x_error, y_error = x_error * bin_x, y_error * bin_y
             size_x, size_y = size_x * bin_x * bin_x, size_y * bin_y * bin_y
         limit_x = wfac * (1.0 + sigma * sigma) * bin_x * bin_x
         limit_y = wfac * (1.0 + sigma * sigma) * bin_y * bin_y
@@ -168,33 +164,28 @@ def _centroid(
         wide_y = size_y >= limit_y or yc * yc >= limit_y
         if not wide_x and not wide_y and (tries > 1 or low < 0 or peak > low):
             break
+        if 2 * tries > binmax:
+            break
         bin_x = bin_x * 2 if wide_x else bin_x
         bin_y = bin_y * 2 if wide_y else bin_y
         tries *= 2
-    return 0, x + xc, y + yc, x_error, y_error
+    x_error, y_error = _errors(variance, left, bottom, smooth, kernel, sigma, bin_x, bin_y)
+    return 0, x + xc, y + yc, x_error * bin_x, y_error * bin_y
 
 
 @njit
-def _smoothed_3x3(
-    image: Any, variance: Any, x: int, y: int, kernel: Any, bin_x: int, bin_y: int
-) -> tuple[int, Any, Any]:
-    """Return failure, and the 3 x 3 (binned) pixels about x, y of image and variance after smoothing by `kernel`."""
+def _smoothed_3x3(image: Any, x: int, y: int, kernel: Any, bin_x: int, bin_y: int) -> tuple[int, int, int, Any]:
+    """Return failure, the first column and row used, and the 3 x 3 (binned) pixels about x, y smoothed by `kernel`."""
     size = kernel.shape[0]
     half = size // 2
-    smooth, noise = np.zeros((3, 3)), np.zeros((3, 3))
+    smooth = np.zeros((3, 3))
     # The box of the original has one binned pixel more on each side than the arithmetic needs.
     left, bottom = x - bin_x * (half + 2), y - bin_y * (half + 2)
     right, top = left + bin_x * (size + 4) - 1, bottom + bin_y * (size + 4) - 1
     if left < 0 or bottom < 0 or right >= image.shape[1] or top >= image.shape[0]:
-        return _EDGE, smooth, noise
-    left, bottom = x - bin_x * (half + 1), y - bin_y * (half + 1)
-    cells, cell_noise = np.empty((size + 2, size + 2)), np.empty((size + 2, size + 2))
-    if bin_x == 1 and bin_y == 1:
-        cells[:, :] = image[bottom : bottom + size + 2, left : left + size + 2]
-        cell_noise[:, :] = variance[bottom : bottom + size + 2, left : left + size + 2]
-    else:
-        _bin(image, left, bottom, bin_x, bin_y, cells, 1.0 / (bin_x * bin_y))
-        _bin(variance, left, bottom, bin_x, bin_y, cell_noise, 1.0 / (bin_x * bin_y) ** 2)
+        return _EDGE, 0, 0, smooth
+    left, bottom = left + bin_x, bottom + bin_y
+    cells = _cells(image, left, bottom, bin_x, bin_y, size + 2, 1.0 / (bin_x * bin_y))
     total = kernel.sum()
     for j in range(size):
         for i in range(size):
@@ -202,8 +193,57 @@ def _smoothed_3x3(
             for dy in range(3):
                 for dx in range(3):
                     smooth[dy, dx] += weight * cells[j + dy, i + dx]
-                    noise[dy, dx] += weight * weight * cell_noise[j + dy, i + dx]
-    return 0, smooth, noise
+    return 0, left, bottom, smooth
+
+
+@njit
+def _errors(
+    variance: Any, left: int, bottom: int, smooth: Any, kernel: Any, sigma: float, bin_x: int, bin_y: int
+) -> tuple[float, float]:
+    """Return the errors of the offsets, in (binned) pixels.
+
+    The offsets depend on the nine smoothed values, these on the pixels: the noise of every pixel counts with the
+    product of both derivatives.
+    """
+    size = kernel.shape[0]
+    slope_x, slope_y = np.zeros((3, 3)), np.zeros((3, 3))
+    step = 1e-4 * abs(smooth[1, 1])
+    for j in range(3):
+        for i in range(3):
+            ends = np.empty((2, 2))
+            for k in range(2):
+                moved = smooth.copy()
+                moved[j, i] += step if k == 1 else -step
+                _, ends[k, 0], ends[k, 1], _, _, _ = peak_of_3x3(moved, sigma)
+            slope_x[j, i] = (ends[1, 0] - ends[0, 0]) / (2.0 * step)
+            slope_y[j, i] = (ends[1, 1] - ends[0, 1]) / (2.0 * step)
+    noise = _cells(variance, left, bottom, bin_x, bin_y, size + 2, 1.0 / (bin_x * bin_y) ** 2)
+    weight_x, weight_y = np.zeros((size + 2, size + 2)), np.zeros((size + 2, size + 2))
+    total = kernel.sum()
+    for dy in range(3):
+        for dx in range(3):
+            factor_x, factor_y = slope_x[dy, dx] / total, slope_y[dy, dx] / total
+            for j in range(size):
+                for i in range(size):
+                    weight_x[j + dy, i + dx] += factor_x * kernel[j, i]
+                    weight_y[j + dy, i + dx] += factor_y * kernel[j, i]
+    square_x, square_y = 0.0, 0.0
+    for j in range(size + 2):
+        for i in range(size + 2):
+            square_x += weight_x[j, i] ** 2 * noise[j, i]
+            square_y += weight_y[j, i] ** 2 * noise[j, i]
+    return math.sqrt(square_x), math.sqrt(square_y)
+
+
+@njit
+def _cells(plane: Any, left: int, bottom: int, bin_x: int, bin_y: int, size: int, factor: float) -> Any:
+    """Return the sums over cells of bin_x x bin_y pixels, times `factor`: (size, size)."""
+    cells = np.empty((size, size))
+    if bin_x == 1 and bin_y == 1:
+        cells[:, :] = plane[bottom : bottom + size, left : left + size]
+    else:
+        _bin(plane, left, bottom, bin_x, bin_y, cells, factor)
+    return cells
 
 
 @njit
@@ -214,66 +254,3 @@ def _bin(plane: Any, left: int, bottom: int, bin_x: int, bin_y: int, cells: Any,
             for k in range(bin_x):
                 cells[j // bin_y, i] += plane[bottom + j, left + i * bin_x + k]
     cells *= factor
-
-
-@njit
-def _peak_of_3x3(v: Any, noise: Any, sigma: float) -> tuple[int, float, float, float, float, float, float, float]:
-    """Return failure, offset x, y, their errors, squared widths in x, y beyond the PSF's, and peak height."""
-    bad = (np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan)
-    d2x, d2y = 2.0 * v[1, 1] - v[1, 0] - v[1, 2], 2.0 * v[1, 1] - v[0, 1] - v[2, 1]
-    sx, sy = 0.5 * (v[1, 2] - v[1, 0]), 0.5 * (v[2, 1] - v[0, 1])
-    if not (np.isfinite(d2x) and np.isfinite(d2y)) or d2x == 0.0 or d2y == 0.0:
-        return (_NO_SECOND, *bad)
-    if d2x < 0.0 or d2y < 0.0:
-        return (_NOT_MAXIMUM, *bad)
-    dx0, dy0 = sx / d2x, sy / d2y
-    if abs(dx0) > _LONGEST_STEP or abs(dy0) > _LONGEST_STEP:
-        return (_ALMOST_NO_SECOND, *bad)
-    peak = v[1, 1] + 0.5 * (sx * dx0 + sy * dy0)
-    if peak < 0.0:
-        return (_NOT_MAXIMUM, *bad)
-    across, along = np.empty(3), np.empty(3)
-    valid = True
-    for k in range(3):
-        ok_x, across[k] = _row_maximum(v[k, 0], v[k, 1], v[k, 2])
-        ok_y, along[k] = _row_maximum(v[0, k], v[1, k], v[2, k])
-        valid = valid and ok_x and ok_y
-    if valid:
-        slope_x, bend_x = 0.5 * (across[2] - across[0]), across[1] - 0.5 * (across[2] + across[0])
-        slope_y, bend_y = 0.5 * (along[2] - along[0]), along[1] - 0.5 * (along[2] + along[0])
-        dx = across[1] + dy0 * (slope_x - dy0 * bend_x)
-        dy = along[1] + dx0 * (slope_y - dx0 * bend_y)
-        xc = across[1] + dy * (slope_x - dy * bend_x)
-        yc = along[1] + dx * (slope_y - dx * bend_y)
-        quartic = _QUARTIC
-        size_x = peak / d2x - 0.25 * (1.0 + 6.0 * dx0 * dx0)
-        size_y = peak / d2y - 0.25 * (1.0 + 6.0 * dy0 * dy0)
-    else:
-        xc, yc, quartic = dx0, dy0, 0.0
-        size_x, size_y = peak / d2x, peak / d2y
-    s2 = sigma * sigma
-    sky = (noise.sum() - noise[1, 1]) / 8.0
-    x_error = _error(sx, d2x, peak, sky, noise[1, 1], s2, quartic)
-    y_error = _error(sy, d2y, peak, sky, noise[1, 1], s2, quartic)
-    return 0, xc, yc, x_error, y_error, max(size_x - s2, s2), max(size_y - s2, s2), peak
-
-
-@njit
-def _row_maximum(a: float, b: float, c: float) -> tuple[bool, float]:
-    """Return whether the quartic through three equidistant values has a maximum near, and where."""
-    rise, fall = b - a, b - c
-    d2 = rise + fall
-    if not (d2 > 0.0 and b > 0.0):
-        return False, 0.0
-    position = 0.5 * (c - a) / d2 * (1.0 + _QUARTIC * rise * fall / (d2 * b))
-    return abs(position) < 1.0, position
-
-
-@njit
-def _error(slope: float, d2: float, peak: float, sky: float, source: float, s2: float, quartic: float) -> float:
-    e1, e3, e4 = np.exp(-1.0 / s2), np.exp(-1.0 / (3.0 * s2)), np.exp(-1.0 / (4.0 * s2))
-    var_slope = sky / (8.0 * np.pi * s2) * (1.0 - e1) + source / (12.0 * np.pi * s2) * (e3 - e1)
-    var_curve = sky / (2.0 * np.pi * s2) * (3.0 - 4.0 * e4 + e1) + source / (3.0 * np.pi * s2) * (2.0 - 3.0 * e3 + e1)
-    by_slope = 1.0 / d2 + quartic / (4.0 * peak) * (1.0 - 12.0 * slope * slope / (d2 * d2))
-    by_curve = slope / d2**2 - quartic / (4.0 * peak) * 8.0 * slope**2 / d2**3
-    return math.sqrt(var_slope * by_slope**2 + var_curve * by_curve**2)
