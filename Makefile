@@ -4,6 +4,7 @@
 # make container-test  the tests of both images;  make lock  new versions of the dependencies
 # make regress  all golden scenes, with regress.json and regress.xml
 # make survey  every CCD simulated, processed and compared with the truth (half an hour)
+# make validate-long  full frames in all bands and seeings against the truth, with many stars (half an hour)
 # make bench  core-seconds per stage;  make lint  ruff and mypy;  make venv  only the set-up
 
 PYTHON ?= python3
@@ -25,7 +26,7 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
 CREATED = $(shell date -u -d @$(SOURCE_DATE_EPOCH) +%Y-%m-%dT%H:%M:%SZ)
 BASE_DIGEST = $(shell $(ENGINE) image inspect --format '{{index .RepoDigests 0}}' $(BASE) 2>/dev/null | sed 's/.*@//')
 
-.PHONY: venv demo test test-all bench survey regress lint lock clean image sif base container-test
+.PHONY: venv demo test test-all bench survey validate-long regress lint lock clean image sif base container-test
 
 venv: $(VENV)/.ready
 
@@ -49,6 +50,9 @@ bench: venv
 
 survey: venv
 	$(BIN)/python tests/survey.py
+
+validate-long: venv
+	$(BIN)/python tests/validate_long.py
 
 regress: venv
 	$(BIN)/hscbox regress check --json regress.json --junit regress.xml

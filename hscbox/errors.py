@@ -43,6 +43,7 @@ __all__ = [
     "RegistryError",
     "SaturatedFrameError",
     "TemporaryError",
+    "TooFewPsfCandidatesError",
     "TooManyCosmicRaysError",
     "UnknownDataIdError",
     "UnsafeInputError",
@@ -215,6 +216,12 @@ class NoPsfStarsError(DataError):
     """No star is usable for the PSF."""
 
     code = "no-psf-stars"
+
+
+class TooFewPsfCandidatesError(NoPsfStarsError):
+    """There are PSF candidates, but too few with usable pixels for a model."""
+
+    code = "too-few-psf-candidates"
 
 
 class PsfFitError(DataError):

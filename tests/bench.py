@@ -2,11 +2,13 @@
 
 Everything is timed in one run: a floor (reading the inputs and writing three planes), the whole command as a
 process of its own, the stages by the run's own metadata file, and the steps of the pixel half (instrument signature,
-background, cosmic rays, detection, deblending) by a timer around their functions. Nothing here passes or fails.
+background, cosmic rays, detection, deblending) and of the source half, with every measurement plugin, by timers around
+their functions. Nothing here passes or fails.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import json
@@ -16,9 +18,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import bench_measurement
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parent.parent
@@ -105,7 +109,10 @@ def stages(core: float, base: float) -> list[dict[str, float | str]]:
 
 
 class Steps:
-    """Core-seconds of functions by name, each without those of the timed functions that it calls."""
+    """Core-seconds of functions by name, each without those of the timed functions that it calls.
+
+    The peak of memory is that by the end of the last step of the pixel half.
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -118,22 +125,29 @@ class Steps:
 
         @functools.wraps(function)
         def timed(*args: Any, **kwargs: Any) -> Any:
-            self._inner.append(0.0)
-            started = time.process_time()
-            try:
+            with self.timer(name):
                 return function(*args, **kwargs)
-            finally:
-                spent = time.process_time() - started
-                self.seconds[name] = self.seconds.get(name, 0.0) + spent - self._inner.pop()
-                if self._inner:
-                    self._inner[-1] += spent
-                self.peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
         setattr(owner, attribute, timed)
 
+    @contextlib.contextmanager
+    def timer(self, name: str) -> Iterator[None]:
+        """Book the time spent inside under `name`."""
+        self._inner.append(0.0)
+        started = time.process_time()
+        try:
+            yield
+        finally:
+            spent = time.process_time() - started
+            self.seconds[name] = self.seconds.get(name, 0.0) + spent - self._inner.pop()
+            if self._inner:
+                self._inner[-1] += spent
+            if not bench_measurement.is_source_step(name):
+                self.peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
 
 def time_steps(repository: str, output: str, result: str) -> None:
-    """Process the frame twice with a timer around every step of the pixel half; write the numbers as JSON to `result`.
+    """Process the frame twice with timers around all steps; write the numbers as JSON to `result`.
 
     Meant for a process of its own: the first frame also loads the compiled loops. The corrections are the functions
     that the task of the instrument signature removal takes from the modules beside it. The peak of memory is that by
@@ -157,6 +171,8 @@ def time_steps(repository: str, output: str, result: str) -> None:
     steps.wrap(repair.RepairTask, "run", "cosmic rays")
     steps.wrap(detection.SourceDetectionTask, "run", "detection")
     steps.wrap(deblend.SourceDeblendTask, "run", "deblending")
+    sources = bench_measurement.SourceHalf(steps.timer)
+    sources.wrap()
     ids = [["visit=40984", "ccd=55"]]
     frames, peaks = [], []
     for _ in range(2):
@@ -166,16 +182,28 @@ def time_steps(repository: str, output: str, result: str) -> None:
             sys.exit(1)
         frames.append(steps.seconds)
         peaks.append(steps.peak_mib)
-    Path(result).write_text(json.dumps({"first": frames[0], "later": frames[1], "peak_mib": peaks[0]}))
+    numbers = {"first": frames[0], "later": frames[1], "peak_mib": peaks[0], "counts": sources.counts}
+    numbers["growth"] = bench_measurement.linearity(sources.last)
+    Path(result).write_text(json.dumps(numbers))
 
 
-def pixel_half(repository: Path, base: float) -> dict[str, Any]:
-    """Print what each step of the pixel half costs, in core-seconds and in floors, in the first and in later frames."""
+def halves(repository: Path, base: float) -> dict[str, Any]:
+    """Print what each step of both halves costs, in core-seconds and in floors, in the first and in later frames."""
     output, result = WORK / "output", WORK / "steps.json"
     code = "import sys; sys.path.insert(0, sys.argv[1]); import bench; bench.time_steps(*sys.argv[2:])"
     run(Path(sys.executable), "-c", code, Path(__file__).parent, repository, output, result)
     numbers: dict[str, Any] = json.loads(result.read_text())
-    first, later = numbers["first"], numbers["later"]
+    total = print_pixel_half(numbers, base)
+    bench_measurement.report(numbers["later"], numbers["counts"], numbers["growth"])
+    return {**numbers, "total_core_seconds": total}
+
+
+def print_pixel_half(numbers: dict[str, Any], base: float) -> float:
+    """Print the steps of the pixel half and return their sum."""
+    first, later = (
+        {name: value for name, value in numbers[frame].items() if not bench_measurement.is_source_step(name)}
+        for frame in ("first", "later")
+    )
     print(f"{'step of the pixel half':40} {'core-s: first frame':>20} {'later frames':>13} {'floors':>7}")
     for name, seconds in later.items():
         if seconds >= 0.005:
@@ -186,7 +214,7 @@ def pixel_half(repository: Path, base: float) -> dict[str, Any]:
         f"a frame (target {PIXEL_HALF_SECONDS:g}), {total / base:.1f} floors, peak {numbers['peak_mib']:.0f} MiB, "
         f"{numbers['peak_mib'] * 1.048576:.0f} MB (target {PIXEL_HALF_MB:g})"
     )
-    return {**numbers, "total_core_seconds": total}
+    return total
 
 
 def ingest(data: Path) -> dict[str, float]:
@@ -230,7 +258,7 @@ def main() -> None:
         "floor_core_seconds": base,
         "process_ccd": result,
         "stages": rows,
-        "pixel_half": pixel_half(repository, base),
+        "halves": halves(repository, base),
         "ingest": ingest(data),
     }
     (WORK / "bench.json").write_text(json.dumps(numbers, indent=1) + "\n")

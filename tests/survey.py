@@ -32,7 +32,9 @@ from hscbox.image.adaptive_moments import adaptive_moments
 from hscbox.image.exposure import Exposure
 from hscbox.image.fits_exposure import read_exposure
 from hscbox.regress.measures import match_within
-from hscbox.regress.quality import bright_stars, leaves, star_numbers
+from hscbox.regress.quality_fluxes import flux_numbers, flux_residuals
+from hscbox.regress.quality_positions import position_numbers, position_residuals
+from hscbox.regress.selection import bright_stars, leaves
 from hscbox.regress.truth import Truth
 from hscbox.simulate.illumination import unlit
 from hscbox.simulate.patterns import scene_defects
@@ -185,7 +187,9 @@ def score(row: Row, scene: Scene, directory: Path) -> None:
     catalog = read_catalog(next(directory.glob("out/*/*/output/SRC-*.fits")))
     truth = survey_truth(scene)
     stars = bright_stars(truth, catalog, exposure)
-    for name, value in star_numbers(truth, catalog, exposure, stars).items():
+    positions = position_numbers(position_residuals(truth, catalog, exposure, stars))
+    fluxes = flux_numbers(flux_residuals(truth, catalog, exposure, stars))
+    for name, value in (positions | fluxes).items():
         row.numbers[name], row.numbers[f"{name}_error"] = value.value, value.error
     single = catalog.subset(leaves(catalog))
     found = np.stack([single["slot_Centroid_x"], single["slot_Centroid_y"]], axis=1)
@@ -215,6 +219,9 @@ def survey_truth(scene: Scene) -> Truth:
         flux=sources["flux_adu"],
         is_star=sources["is_star"],
         half_light_radius_px=np.zeros(len(sources)),
+        g1=sources["g1"],
+        g2=sources["g2"],
+        sersic=sources["sersic"],
         brighter_distance_px=sources["brighter_distance"],
         objects=nothing,
         sky=nothing,

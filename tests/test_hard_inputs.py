@@ -28,7 +28,9 @@ from hscbox.image.fits_exposure import read_exposure
 from hscbox.image.mask import mask_bits
 from hscbox.pipeline.arguments import ProcessCcdArguments
 from hscbox.pipeline.run import run_process_ccd
-from hscbox.regress.quality import bright_stars, star_numbers
+from hscbox.regress.quality_fluxes import flux_numbers, flux_residuals
+from hscbox.regress.quality_positions import position_numbers, position_residuals
+from hscbox.regress.selection import bright_stars
 from hscbox.simulate import frame as frames
 from hscbox.simulate.dataset import raw_path, write_dataset, write_raw
 from hscbox.simulate.scene import Scene
@@ -143,11 +145,11 @@ def assert_believable(outcome: Outcome, *, least_stars: int = 5, away_from: Sequ
         near |= (truth.x >= box.x0) & (truth.x <= box.x1) & (truth.y >= box.y0) & (truth.y <= box.y1)
     truth = replace(truth, is_star=truth.is_star & ~near)
     stars = bright_stars(truth, sources, exposure)
-    numbers = star_numbers(truth, sources, exposure, stars)
-    error = numbers["psf_zero_point_error"]
+    positions = position_numbers(position_residuals(truth, sources, exposure, stars))
+    error = flux_numbers(flux_residuals(truth, sources, exposure, stars))["psf_zero_point_error"]
     assert error.n >= least_stars
     assert abs(error.value) < 10.0 + 2.0 * error.error, error
-    assert numbers["astrometry_rms_ra"].value < 30.0 and numbers["astrometry_rms_dec"].value < 30.0
+    assert positions["astrometry_rms_ra"].value < 30.0 and positions["astrometry_rms_dec"].value < 30.0
 
 
 def inside(sources: SourceCatalog, box: Box) -> int:

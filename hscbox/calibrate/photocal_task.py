@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..camera.colorterms import color_term
 from ..camera.filters import filter_by_canonical_name
 from ..catalog.source_catalog import SourceCatalog
-from ..errors import MissingInputError
+from ..errors import MissingInputError, NoMatchError, NoPhotometryMatchError
 from ..image.exposure import Exposure
 from ..task_metadata import timed_method
 from .matcher import Match, MatchOptimisticBConfig
@@ -63,7 +63,16 @@ class PhotoCalTask:
         config = self.config
         region = self.loader.load_pixel_box(exposure.width, exposure.height, exposure.wcs, exposure.filter_name)
         radius = self.matcher.config.maxMatchDistArcSec
-        match = self.matcher.match_sources(sources, region, exposure.wcs, radius, fitted=True)
+        try:
+            match = self.matcher.match_sources(sources, region, exposure.wcs, radius, fitted=True)
+        except NoMatchError as failure:
+            # The WCS is good: it is this catalogue that has nothing there.
+            raise NoPhotometryMatchError(
+                f"No input matches in {self.loader.config.ref_dataset_name}: {failure}",
+                remedy="Check that the photometric catalogue covers the field",
+                matches=0,
+                **failure.numbers,
+            ) from failure
         self.log.info("Found %d matches", len(match))
         sources["calib_photometryCandidate"][match.source] = True
         reference = self._reference_magnitudes(region, exposure.filter_name)

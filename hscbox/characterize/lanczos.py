@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hscbox.jit import njit
 
-__all__ = ["gram_matrices", "normal_product", "project", "resampling_taps", "spread"]
+__all__ = ["gram_matrices", "normal_product", "project", "project_all", "resampling_taps", "spread", "spread_all"]
 
 _TAPS = 6
 
@@ -51,20 +51,19 @@ def resampling_taps(
 @njit
 def project(model: Any, first_x: Any, taps_x: Any, first_y: Any, taps_y: Any) -> Any:
     """Return the stamp (size, size) of a model (ny, nx) for one star."""
-    ny, size = model.shape[0], first_x.size
-    narrow, stamp = np.zeros((size, ny)), np.zeros((size, size))
-    # Transposed, so that the inner loops run over neighbours in memory.
-    for j in range(ny):
+    nx, size = model.shape[1], first_x.size
+    stamp, narrow = np.empty((size, size)), np.empty(nx)
+    for j in range(size):
+        # Rows first: whole rows are added at machine speed, and fewer are left for the columns.
+        narrow[:] = 0.0
+        for t in range(_TAPS):
+            weight, row = taps_y[j, t], first_y[j] + t
+            for i in range(nx):
+                narrow[i] += weight * model[row, i]
         for i in range(size):
             value = 0.0
             for t in range(_TAPS):
-                value += taps_x[i, t] * model[j, first_x[i] + t]
-            narrow[i, j] = value
-    for i in range(size):
-        for j in range(size):
-            value = 0.0
-            for t in range(_TAPS):
-                value += taps_y[j, t] * narrow[i, first_y[j] + t]
+                value += taps_x[i, t] * narrow[first_x[i] + t]
             stamp[j, i] = value
     return stamp
 
@@ -73,44 +72,61 @@ def project(model: Any, first_x: Any, taps_x: Any, first_y: Any, taps_y: Any) ->
 def spread(stamp: Any, n_samples: int, first_x: Any, taps_x: Any, first_y: Any, taps_y: Any) -> Any:
     """Apply the transpose of `project` to a stamp: (n_samples, n_samples)."""
     size = first_x.size
-    narrow, model = np.zeros((n_samples, size)), np.zeros((n_samples, n_samples))
+    narrow, model = np.empty(n_samples), np.zeros((n_samples, n_samples))
     for j in range(size):
+        narrow[:] = 0.0
+        for i in range(size):
+            value = stamp[j, i]
+            for t in range(_TAPS):
+                narrow[first_x[i] + t] += taps_x[i, t] * value
         for t in range(_TAPS):
             weight, row = taps_y[j, t], first_y[j] + t
-            for i in range(size):
-                narrow[row, i] += weight * stamp[j, i]
-    for j in range(n_samples):
-        for i in range(size):
-            value = narrow[j, i]
-            for t in range(_TAPS):
-                model[j, first_x[i] + t] += taps_x[i, t] * value
+            for i in range(n_samples):
+                model[row, i] += weight * narrow[i]
     return model
 
 
 @njit
-def normal_product(
-    components: Any, basis: Any, weight: Any, first_x: Any, taps_x: Any, first_y: Any, taps_y: Any
-) -> Any:
-    """Return sum_i b_i A_i^T W_i A_i (sum_k b_ik components_k), shape of `components` (n_terms, ny, nx).
+def project_all(components: Any, basis: Any, first_x: Any, taps_x: Any, first_y: Any, taps_y: Any) -> Any:
+    """Return A_i sum_k b_ik components_k for every star i, (n, size, size).
 
     Parameters
     ----------
+    components
+        (n_terms, ny, nx).
     basis
         (n, n_terms) polynomial terms b_i of every star.
-    weight
-        (n, size, size) diagonal of W_i.
     """
-    n_terms, n_samples = components.shape[0], components.shape[1]
-    result = np.zeros(components.shape)
-    for i in range(basis.shape[0]):
+    n, size = basis.shape[0], first_x.shape[1]
+    stamps = np.empty((n, size, size))
+    for i in range(n):
         model = components[0] * basis[i, 0]
-        for k in range(1, n_terms):
-            model += components[k] * basis[i, k]
-        stamp = project(model, first_x[i], taps_x[i], first_y[i], taps_y[i])
+        for k in range(1, len(components)):
+            factor = basis[i, k]
+            for j in range(model.shape[0]):
+                for m in range(model.shape[1]):
+                    model[j, m] += factor * components[k, j, m]
+        stamps[i] = project(model, first_x[i], taps_x[i], first_y[i], taps_y[i])
+    return stamps
+
+
+@njit
+def spread_all(stamps: Any, n_samples: int, first_x: Any, taps_x: Any, first_y: Any, taps_y: Any) -> Any:
+    """Return sum_i A_i^T stamps_i, (n_samples, n_samples)."""
+    total = np.zeros((n_samples, n_samples))
+    for i in range(len(stamps)):
+        total += spread(stamps[i], n_samples, first_x[i], taps_x[i], first_y[i], taps_y[i])
+    return total
+
+
+@njit
+def normal_product(image: Any, weight: Any, first_x: Any, taps_x: Any, first_y: Any, taps_y: Any) -> Any:
+    """Return sum_i A_i^T W_i A_i image for an image (ny, nx) and the diagonals (n, size, size) of W_i."""
+    result = np.zeros(image.shape)
+    for i in range(len(weight)):
+        stamp = project(image, first_x[i], taps_x[i], first_y[i], taps_y[i])
         stamp *= weight[i]
-        back = spread(stamp, n_samples, first_x[i], taps_x[i], first_y[i], taps_y[i])
-        for k in range(n_terms):
-            result[k] += basis[i, k] * back
+        result += spread(stamp, image.shape[0], first_x[i], taps_x[i], first_y[i], taps_y[i])
     return result
 
 
@@ -127,13 +143,21 @@ def gram_matrices(
     """
     n, m, size = stamps.shape[0], modes.shape[0], stamps.shape[1]
     gram, data = np.zeros((n, m, m)), np.zeros((n, m))
-    drawn = np.empty((m, size, size))
+    # The modes of a pixel lie side by side, and every sum runs on its own: no sum waits for its last addition.
+    drawn = np.empty((size, size, m))
     for i in range(n):
         for a in range(m):
-            drawn[a] = project(modes[a], first_x[i], taps_x[i], first_y[i], taps_y[i])
+            drawn[:, :, a] = project(modes[a], first_x[i], taps_x[i], first_y[i], taps_y[i])
+        for y in range(size):
+            for x in range(size):
+                if weight[i, y, x] == 0.0:
+                    continue
+                for a in range(m):
+                    weighted = weight[i, y, x] * drawn[y, x, a]
+                    data[i, a] += weighted * stamps[i, y, x]
+                    for b in range(a + 1):
+                        gram[i, a, b] += weighted * drawn[y, x, b]
         for a in range(m):
-            weighted = drawn[a] * weight[i]
-            data[i, a] = np.sum(weighted * stamps[i])
-            for b in range(a + 1):
-                gram[i, a, b] = gram[i, b, a] = np.sum(weighted * drawn[b])
+            for b in range(a):
+                gram[i, b, a] = gram[i, a, b]
     return gram, data

@@ -28,9 +28,12 @@ _CMODEL = ["modelfit_CModel", "modelfit_CModel_dev", "modelfit_CModel_exp", "mod
 _FEWEST_STARS = 2
 # Relative error that even the brightest star has, from the PSF model; it keeps one star from carrying the fit.
 _ERROR_FLOOR = 0.003
-# The PSF model follows the PSF over the CCD, so that what remains of a correction varies by less than this. Without the
-# limit, neighbours in the apertures of a few stars would tilt the field by percents.
-_VARIATION = 0.005
+# The PSF model follows the PSF over the CCD, so that what remains of a correction varies by about the first of these. A
+# looser limit lets neighbours in the apertures of a few stars tilt the field, which adds more to the scatter of all
+# fluxes than it takes away; it is for corrections whose variation is beyond doubt.
+_VARIATION, _LARGE_VARIATION = 0.0005, 0.02
+# chi^2 that the larger variation must save: less than one in a thousand by chance with the five terms of order 2.
+_BEYOND_DOUBT = 20.0
 
 
 class ApCorrFieldConfig(pex_config.Config):  # type: ignore[misc]
@@ -112,13 +115,25 @@ class MeasureApCorrTask:
             with np.errstate(invalid="ignore"):
                 rows = np.flatnonzero(stars & ~catalog[f"{name}_flag"] & (flux > 0) & (reference > 0))
             if len(rows) < _FEWEST_STARS:
-                self._fail(name, f"only {len(rows)} sources, need at least {_FEWEST_STARS}", sources=len(rows))
+                self._fail(
+                    name,
+                    f"only {len(rows)} sources of {int(stars.sum())} stars, need at least {_FEWEST_STARS}",
+                    sources=len(rows),
+                    stars=int(stars.sum()),
+                    needed=_FEWEST_STARS,
+                )
                 continue
             error = np.hypot(catalog[f"{config.refFluxName}_fluxSigma"][rows] / reference[rows], _ERROR_FLOOR)
             ratio = reference[rows] / flux[rows]
             field, rms, kept = fit_correction(x[rows], y[rows], ratio, error * ratio, bbox, config)
             if not rms <= config.maxScatter:
-                self._fail(name, f"the ratios scatter by {rms:.3f}, allowed is {config.maxScatter:g}", rms=rms)
+                self._fail(
+                    name,
+                    f"the ratios of {len(rows)} sources scatter by {rms:.3g}, allowed is {config.maxScatter:g}",
+                    sources=len(rows),
+                    rms=rms,
+                    allowed=float(config.maxScatter),
+                )
                 continue
             self.log.info("Aperture correction for %s: RMS %f from %d", name, rms, int(kept.sum()))
             corrections[f"{name}_flux"] = field
@@ -132,7 +147,8 @@ class MeasureApCorrTask:
             return
         raise ApCorrError(
             f"Unable to measure aperture correction for required algorithm '{name}': {reason}",
-            remedy="More PSF stars are needed; charImage.measureApCorr.allowFailure lists fluxes that may fail",
+            remedy="Look at the PSF stars in ICSRC; charImage.measureApCorr.allowFailure lists fluxes that may fail",
+            flux=name,
             **numbers,
         )
 
@@ -148,7 +164,8 @@ def fit_correction(
     """Fit a surface to ratios of fluxes, weighted by their errors, with clipping.
 
     The noise of the reference aperture differs by a factor of a hundred between the stars of a frame: without weights
-    the faint half would decide, with percents of scatter in all corrected fluxes.
+    the faint half would decide, with percents of scatter in all corrected fluxes. How much the surface may vary is
+    decided by the ratios themselves.
 
     Parameters
     ----------
@@ -164,19 +181,42 @@ def fit_correction(
     The surface, the weighted rms of the residuals of those kept, and which ratios were kept (n,).
     """
     weight = 1 / error
+    fits = [_clipped_fit(x, y, ratio, weight, bbox, config, limit) for limit in (_VARIATION, _LARGE_VARIATION)]
+    pulls = [(ratio - field.evaluate(x, y)) * weight for field, _ in fits]
+    sigma = _sigma(pulls[1][fits[1][1]])
+    small, large = (float(np.sum(np.minimum(np.abs(pull / sigma), config.numSigmaClip) ** 2)) for pull in pulls)
+    field, kept = fits[small - large > _BEYOND_DOUBT]
+    return field, _weighted_rms((ratio - field.evaluate(x, y))[kept], weight[kept]), kept
+
+
+def _clipped_fit(
+    x: FloatArray,
+    y: FloatArray,
+    ratio: FloatArray,
+    weight: FloatArray,
+    bbox: tuple[int, int, int, int],
+    config: MeasureApCorrConfig,
+    variation: float,
+) -> tuple[ChebyshevField, BoolArray]:
+    """Return the surface whose variation is expected to be `variation`, and which ratios were kept (n,)."""
     kept = np.ones(len(ratio), dtype=np.bool_)
     centre = np.full(len(ratio), np.median(ratio))
     for _ in range(config.numIter):
         pull = (ratio - centre) * weight
-        # A contaminated bright star would hide itself in the rms of all pulls; the quartiles do not know it.
-        sigma = max(1.0, SIGMA_PER_IQR * float(np.subtract(*np.quantile(pull[kept], [0.75, 0.25]))))
-        again = np.abs(pull) <= config.numSigmaClip * sigma
+        again = np.abs(pull) <= config.numSigmaClip * _sigma(pull[kept])
         if again.sum() < _FEWEST_STARS:
             break
         kept = again
-        centre = _fit(x[kept], y[kept], ratio[kept], weight[kept], bbox, config).evaluate(x, y)
-    field = _fit(x[kept], y[kept], ratio[kept], weight[kept], bbox, config)
-    return field, _weighted_rms((ratio - field.evaluate(x, y))[kept], weight[kept]), kept
+        centre = _fit(x[kept], y[kept], ratio[kept], weight[kept], bbox, config, variation).evaluate(x, y)
+    return _fit(x[kept], y[kept], ratio[kept], weight[kept], bbox, config, variation), kept
+
+
+def _sigma(pull: FloatArray) -> float:
+    """Return the scatter of pulls, at least the expected one.
+
+    A contaminated bright star would hide itself in the rms of all pulls; the quartiles do not know it.
+    """
+    return max(1.0, SIGMA_PER_IQR * float(np.subtract(*np.quantile(pull, [0.75, 0.25]))))
 
 
 def _weighted_rms(residual: FloatArray, weight: FloatArray) -> float:
@@ -190,6 +230,7 @@ def _fit(
     weight: FloatArray,
     bbox: tuple[int, int, int, int],
     config: MeasureApCorrConfig,
+    variation: float,
 ) -> ChebyshevField:
     order, triangular = config.fitConfig.orderX, config.fitConfig.triangular
     while order > 0:
@@ -197,4 +238,4 @@ def _fit(
         if len(ratio) - terms >= config.minDegreesOfFreedom:
             break
         order -= 1
-    return ChebyshevField.fit(x, y, ratio, order, bbox, triangular, weight, _VARIATION)
+    return ChebyshevField.fit(x, y, ratio, order, bbox, triangular, weight, variation)

@@ -13,12 +13,13 @@ import lsst.pex.config as pex_config
 import numpy as np
 from numpy.typing import NDArray
 
-from hscbox.errors import NoPsfStarsError, PsfFitError
+from hscbox.errors import PsfFitError, TooFewPsfCandidatesError
 from hscbox.image.psf import PsfexPsf, polynomial_basis
 
 from .psf_candidates import PsfCandidates
 from .psf_fit import Stars, correction, fit_profile, fluxes_and_models, profile_components, stamp_weights
-from .psf_profile import Profile
+from .psf_neighbours import foreign_pixels
+from .psf_profile import Profile, image_modes
 
 __all__ = ["PsfDetermination", "PsfDeterminerConfig", "determine_psf", "polynomial_degree"]
 
@@ -30,7 +31,16 @@ _HWHM_PER_SIGMA = 1.17741
 # in proportion to the square root of the profile elsewhere, so that relative freedom grows into the wings.
 _CORRECTION_AMPLITUDE = 0.05
 _CORRECTION_POWER = 0.5
+# A floor for the scatter of chi: among perfect stars it is a few per cent, and 3 sigma of it are no defect.
+_LEAST_SCATTER = 0.03
+_ROUNDS = 2
+# The profile is found when no parameter changes by more; while stars are still being chosen, less is enough.
+_TOLERANCE, _COARSE_TOLERANCE = 1e-3, 1e-2
+# Width of the soft edge of the model [px].
 _TAPER = 2.0
+# The model may be wrong by this fraction before a star counts as unlike the others, or a residual as a neighbour: what
+# the brightest stars show beyond the noise is more often the model's fault than theirs.
+_STAR_ACCURACY = 0.02
 
 
 class PsfDeterminerConfig(pex_config.Config):  # type: ignore[misc]
@@ -39,21 +49,26 @@ class PsfDeterminerConfig(pex_config.Config):  # type: ignore[misc]
     spatialOrder = pex_config.RangeField(
         "Degree of the polynomial in position.", int, default=2, min=0, max=4, inclusiveMax=True
     )
-    kernelSize = pex_config.RangeField("Samples of the model in x and y; odd.", int, default=81, min=21)
-    samplingSize = pex_config.RangeField("Sampling step (px).", float, default=0.5, min=0.1, max=1.0, inclusiveMax=True)
+    kernelSize = pex_config.RangeField("Samples of the model in x and y; odd.", int, default=121, min=21)
+    # Lanczos's kernel narrows a PSF of 0.45" by 0.11 % between samples half a pixel apart.
+    samplingSize = pex_config.RangeField(
+        "Sampling step (px).", float, default=1.0 / 3.0, min=0.1, max=1.0, inclusiveMax=True
+    )
     psfAccuracy = pex_config.RangeField(
-        "Accuracy assumed for the profile; larger weights bright and faint stars more alike.",
+        "Accuracy assumed for the profile; larger weights bright and faint stars more alike (PSFEx: 0.01).",
         float,
-        default=0.01,
+        default=0.003,
         min=0,
     )
     reducedChi2Clip = pex_config.RangeField(
         "Stars whose residual exceeds the others' by this many sigma are left out.", float, default=3.0, min=1
     )
     smoothing = pex_config.RangeField(
-        "Smoothness of what is added to the Moffat profile (samples); larger is smoother.", float, default=1.5, min=0.3
+        "Smoothness of what is added to the Moffat profile (px); larger is smoother.", float, default=0.75, min=0.1
     )
-    iterations = pex_config.RangeField("Steps of the solver in each of two passes.", int, default=25, min=1)
+    iterations = pex_config.RangeField(
+        "Steps of the solver each time the mean image is mended.", int, default=25, min=1
+    )
     minGoodStars = pex_config.RangeField("Fewest stars for a model.", int, default=3, min=1)
     minSigma = pex_config.RangeField("Least sigma of the model (px).", float, default=0.5, min=0)
     maxSigma = pex_config.RangeField("Largest sigma of the model (px).", float, default=8.0, min=0)
@@ -129,8 +144,8 @@ def determine_psf(
 
     Raises
     ------
-    NoPsfStarsError
-        Too few candidates.
+    TooFewPsfCandidatesError
+        Too few candidates have usable pixels.
     PsfFitError
         The model fails a quality gate.
     """
@@ -140,7 +155,7 @@ def determine_psf(
     used &= candidates.good[:, half - 1 : half + 2, half - 1 : half + 2].all(axis=(1, 2))
     used &= np.isfinite(candidates.norm) & (candidates.norm > 0)
     if used.sum() < config.minGoodStars:
-        raise NoPsfStarsError(
+        raise TooFewPsfCandidatesError(
             f"{int(used.sum())} of {len(candidates)} PSF candidates have usable pixels, "
             f"at least {config.minGoodStars} are needed",
             remedy="Look at the mask plane, or lower charImage.measurePsf.starSelector.fluxMin",
@@ -148,17 +163,19 @@ def determine_psf(
             usable=int(used.sum()),
         )
     fit = _Fit(candidates, width, background_variance, gain, config)
-    # Coarse models first: a galaxy or double star must be gone before the fine one adapts to it.
-    for accuracy, corrected in ((0.2, False), (0.05, False), (config.psfAccuracy, not draft)):
-        fit.run(used, accuracy, corrected)
-        outliers = _outliers(fit.chi2(), used, config.reducedChi2Clip)
-        used = used & ~outliers
+    usable = used
+    # Coarse models first: a galaxy or double star must be gone before the fine one adapts to it. A bright star that
+    # only the coarse model fails to describe comes back.
+    for accuracy, rounds in ((0.2, 0), (0.05, 0), (config.psfAccuracy, 0 if draft else 1)):
+        fit.run(used, accuracy, rounds)
+        fit.mask_neighbours(max(accuracy, _STAR_ACCURACY))
+        fitted, used = used, _alike(fit.chi2(max(accuracy, _STAR_ACCURACY)), used, usable, config.reducedChi2Clip)
         _check_number(used, config)
-    if outliers.any():
-        fit.run(used, config.psfAccuracy, not draft)
+    if not draft or not np.array_equal(used, fitted):
+        fit.run(used, config.psfAccuracy, 0 if draft else _ROUNDS)
     psf = fit.psf(used)
     sigma = psf.determinant_radius()
-    chi2 = fit.chi2()
+    chi2 = fit.chi2(config.psfAccuracy)
     _check_quality(sigma, float(np.median(chi2[used])), int(used.sum()), config)
     return PsfDetermination(psf, used, chi2, sigma)
 
@@ -174,21 +191,19 @@ class _Fit:
         gain: float,
         config: PsfDeterminerConfig,
     ) -> None:
-        self.candidates, self.config = candidates, config
+        self.candidates, self.config, self.width = candidates, config, width
         self.background, self.gain = background_variance, gain
         self.profile = Profile(float(np.log(max(_HWHM_PER_SIGMA * width, 0.6))))
         self.components: FloatArray | None = None
-        self.variance = self._first_variance()
-
-    def _first_variance(self) -> FloatArray:
-        expected = np.maximum(self.candidates.stamps, 0.0)
-        variance: FloatArray = self.background + expected / self.gain + (0.2 * expected) ** 2
-        return variance
+        self.good = candidates.good
+        self.expected = np.maximum(candidates.stamps, 0.0)
+        self.residual = np.zeros_like(candidates.stamps)
 
     def _stars(self, rows: BoolArray, degree: int) -> Stars:
         c, config = self.candidates.subset(rows), self.config
         basis = polynomial_basis(*self._scaled(c.x, c.y), degree)
-        return Stars.make(c.stamps, c.good, basis, c.offset_x, c.offset_y, config.kernelSize, config.samplingSize)
+        good = self.good[rows]
+        return Stars.make(c.stamps, good, basis, c.offset_x, c.offset_y, config.kernelSize, config.samplingSize)
 
     def _context(self) -> tuple[tuple[float, float], tuple[float, float]]:
         x, y = self.candidates.x, self.candidates.y
@@ -200,41 +215,45 @@ class _Fit:
         (x0, y0), (sx, sy) = self._context()
         return (x - x0) / sx, (y - y0) / sy
 
-    def run(self, used: BoolArray, accuracy: float, corrected: bool) -> None:
-        """Fit the stars in `used`: the profile with its variation, and what it leaves if `corrected`."""
+    def run(self, used: BoolArray, accuracy: float, rounds: int) -> None:
+        """Fit the stars in `used`: the profile with its variation, mended in `rounds` by what it leaves."""
         config = self.config
         self.degree = polynomial_degree(int(used.sum()), config.spatialOrder)
-        stars, variance = self._stars(used, self.degree), self.variance[used]
-        self.profile, modes = fit_profile(stars, self.profile, variance, 8)
+        stars, variance = self._stars(used, self.degree), self._variance(accuracy)[used]
+        tolerance = _TOLERANCE if accuracy <= config.psfAccuracy else _COARSE_TOLERANCE
+        self.profile, modes = fit_profile(stars, self.profile, variance, 8, tolerance)
         components = profile_components(stars, modes, variance)
         fluxes, models = fluxes_and_models(stars, components, variance)
         variance = stamp_weights(stars, fluxes, models, self.background, self.gain, accuracy)
-        if corrected:
-            peak = float(modes[0].max())
-            shape = _CORRECTION_AMPLITUDE * peak * (modes[0] / peak) ** _CORRECTION_POWER
-            amplitude = np.broadcast_to(shape, components.shape)
-            for _ in range(2):
-                components = components + correction(
-                    stars, components, fluxes, models, variance, amplitude, config.smoothing, config.iterations
-                )
-                fluxes, models = fluxes_and_models(stars, components, variance)
-                variance = stamp_weights(stars, fluxes, models, self.background, self.gain, accuracy)
+        peak = float(modes[0].max())
+        amplitude = _CORRECTION_AMPLITUDE * peak * (modes[0] / peak) ** _CORRECTION_POWER
+        smoothing = config.smoothing / config.samplingSize
+        for _ in range(rounds):
+            mean = components[0] + correction(stars, fluxes, models, variance, amplitude, smoothing, config.iterations)
+            components = profile_components(stars, image_modes(mean, config.samplingSize, modes[4]), variance)
+            fluxes, models = fluxes_and_models(stars, components, variance)
+            variance = stamp_weights(stars, fluxes, models, self.background, self.gain, accuracy)
         self.components = components
-        self._update_all(accuracy)
-
-    def _update_all(self, accuracy: float) -> None:
-        assert self.components is not None
-        everyone = np.ones(len(self.candidates), dtype=np.bool_)
-        stars = self._stars(everyone, self.degree)
-        fluxes, models = fluxes_and_models(stars, self.components, self.variance)
-        self.variance = stamp_weights(stars, fluxes, models, self.background, self.gain, accuracy)
+        everyone = self._stars(np.ones(len(self.candidates), dtype=np.bool_), self.degree)
+        fluxes, models = fluxes_and_models(everyone, components, self._variance(accuracy))
         self.residual = self.candidates.stamps - fluxes[:, None, None] * models
+        self.expected = np.maximum(self.candidates.stamps - self.residual, 0.0)
 
-    def chi2(self) -> FloatArray:
+    def _variance(self, accuracy: float) -> FloatArray:
+        """Return the variance (n, size, size) [ADU^2] of all candidates' pixels as the model predicts it."""
+        variance: FloatArray = self.background + self.expected / self.gain + (accuracy * self.expected) ** 2
+        return variance
+
+    def chi2(self, accuracy: float) -> FloatArray:
         """Return the reduced chi^2 (n,) of all candidates, outliers far from the star included."""
-        good = self.candidates.good
-        chi2: FloatArray = (good * self.residual**2 / self.variance).sum(axis=(1, 2)) / good.sum(axis=(1, 2))
+        good = self.good
+        chi2: FloatArray = (good * self.residual**2 / self._variance(accuracy)).sum(axis=(1, 2)) / good.sum(axis=(1, 2))
         return chi2
+
+    def mask_neighbours(self, accuracy: float) -> None:
+        """Take the pixels of neighbours, as the present model shows them, out of the fit."""
+        good = self.candidates.good
+        self.good = good & ~foreign_pixels(self.residual, good, self._variance(accuracy), self.width)
 
     def psf(self, used: BoolArray) -> PsfexPsf:
         """Return the model, windowed, with unit sum."""
@@ -251,20 +270,18 @@ class _Fit:
         return PsfexPsf(components.astype(np.float32), config.samplingSize, self.degree, first, second, average)
 
 
-def _outliers(chi2: FloatArray, used: BoolArray, n_sigma: float) -> BoolArray:
-    """Return the used stars whose residuals are above those of the others."""
+def _alike(chi2: FloatArray, used: BoolArray, usable: BoolArray, n_sigma: float) -> BoolArray:
+    """Return the usable stars whose residuals are not above those of most of the used ones."""
     root = np.sqrt(chi2)
-    kept = used.copy()
+    kept = used
     for _ in range(10):
         centre = float(np.median(root[kept]))
-        # A floor: among perfect stars the scatter of chi is a few per cent, and 3 sigma of it are no defect.
-        scatter = max(1.4826 * float(np.median(np.abs(root[kept] - centre))), 0.03 * centre)
-        again = kept & (root < centre + n_sigma * scatter)
-        if again.sum() == kept.sum():
+        scatter = max(1.4826 * float(np.median(np.abs(root[kept] - centre))), _LEAST_SCATTER * centre)
+        again = usable & (root < centre + n_sigma * scatter)
+        if np.array_equal(again, kept):
             break
         kept = again
-    outliers: BoolArray = used & ~kept
-    return outliers
+    return kept
 
 
 def _check_number(used: BoolArray, config: PsfDeterminerConfig) -> None:

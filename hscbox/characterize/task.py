@@ -16,7 +16,7 @@ from hscbox.catalog.source_catalog import SourceCatalog, make_minimal_schema
 from hscbox.detect.background import BackgroundConfig, fit_background
 from hscbox.detect.detection import SourceDetectionConfig, SourceDetectionTask, make_source_catalog
 from hscbox.detect.repair import RepairConfig, RepairTask
-from hscbox.errors import NoSourcesError
+from hscbox.errors import ApCorrError, NoSourcesError
 from hscbox.image.background import BackgroundModel
 from hscbox.image.exposure import Exposure
 from hscbox.image.psf import GaussianPsf
@@ -130,12 +130,15 @@ class CharacterizeResult:
         The bright sources (ICSRC).
     numbers
         Key numbers.
+    failure
+        Why the aperture corrections, the last step, are missing; the fluxes that need them are flagged then.
     """
 
     exposure: Exposure
     backgrounds: list[BackgroundModel]
     catalog: SourceCatalog
     numbers: CharacterizeNumbers
+    failure: ApCorrError | None = None
 
 
 class CharacterizeImageTask:
@@ -187,7 +190,7 @@ class CharacterizeImageTask:
         Raises
         ------
         DataError
-            One of its subclasses if a step fails.
+            One of its subclasses if a step fails; a failure of the aperture corrections is part of the result.
         """
         exposure = exposure.copy()
         numbers = CharacterizeNumbers()
@@ -214,11 +217,15 @@ class CharacterizeImageTask:
             )
         self._repair(exposure, numbers, keep=None)
         self.measurement.run(catalog=catalog, exposure=exposure, exposure_id=exposure_id)
+        failure = None
         if self.config.doApCorr:
-            exposure.ap_corr = self.measure_apcorr.run(exposure=exposure, catalog=catalog)
-            self.apply_apcorr.run(catalog=catalog, ap_corr=exposure.ap_corr)
+            try:
+                exposure.ap_corr = self.measure_apcorr.run(exposure=exposure, catalog=catalog)
+            except ApCorrError as error:
+                failure = error
+            self.apply_apcorr.run(catalog=catalog, ap_corr=exposure.ap_corr or {})
         self.catalog_calculation.run(catalog=catalog)
-        return CharacterizeResult(exposure, backgrounds, catalog, numbers)
+        return CharacterizeResult(exposure, backgrounds, catalog, numbers, failure)
 
     def _estimate_psf(
         self,

@@ -143,22 +143,18 @@ def _draw(
 def _lanczos(shift: float, step: float, n_samples: int, first: NDArray[np.int64], weights: FloatArray) -> None:
     """Fill the first sample and the 6 weights for every pixel; samples beyond the model count as zero."""
     size = len(first)
+    # Where a pixel is a whole number of samples, all pixels have the same weights.
+    per_pixel = round(1.0 / step)
+    alike = abs(per_pixel * step - 1.0) < 1e-12
+    row, base = np.empty(_TAPS), 0
     for i in range(size):
-        position = (i - size // 2 - shift) / step + n_samples // 2
-        base = math.floor(position) - 2
-        total = 0.0
-        for t in range(_TAPS):
-            d = position - (base + t)
-            if abs(d) < 1e-9:
-                weights[i, t] = 1.0
-            elif abs(d) >= 3.0:
-                weights[i, t] = 0.0
-            else:
-                angle = math.pi * d
-                weights[i, t] = 3.0 * math.sin(angle) * math.sin(angle / 3.0) / (angle * angle)
-            total += weights[i, t]
-        for t in range(_TAPS):
-            weights[i, t] /= total
+        if alike and i > 0:
+            base += per_pixel
+        else:
+            position = (i - size // 2 - shift) / step + n_samples // 2
+            base = math.floor(position) - 2
+            _lanczos_row(position - base, row)
+        weights[i, :] = row
         # Taps over the border get no weight; the window is moved so that every tap has a sample.
         move = min(max(base, 0), n_samples - _TAPS) - base
         if move > 0:
@@ -168,3 +164,21 @@ def _lanczos(shift: float, step: float, n_samples: int, first: NDArray[np.int64]
             for t in range(_TAPS - 1, -1, -1):
                 weights[i, t] = weights[i, t + move] if t + move >= 0 else 0.0
         first[i] = base + move
+
+
+@njit
+def _lanczos_row(position: float, row: FloatArray) -> None:
+    """Fill the weights of the samples 0 to 5, of sum 1, for a position between samples 2 and 3."""
+    total = 0.0
+    for t in range(_TAPS):
+        d = position - t
+        if abs(d) < 1e-9:
+            row[t] = 1.0
+        elif abs(d) >= 3.0:
+            row[t] = 0.0
+        else:
+            angle = math.pi * d
+            row[t] = 3.0 * math.sin(angle) * math.sin(angle / 3.0) / (angle * angle)
+        total += row[t]
+    for t in range(_TAPS):
+        row[t] /= total

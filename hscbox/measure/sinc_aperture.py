@@ -67,6 +67,17 @@ def _add_sine_integral(origin: float, factor: float, table: Any, values: Any) ->
 
 
 @njit
+def _add_sinc(origin: float, factor: float, values: Any) -> None:
+    """Add factor * sinc(j - origin) to values[j] for all j."""
+    # The sine differs between pixels by its sign only.
+    wave = factor * np.sin(np.pi * origin) / np.pi
+    for j in range(values.size):
+        distance = origin - j
+        values[j] += wave / distance if abs(distance) > 1e-9 else factor
+        wave = -wave
+
+
+@njit
 def ellipse_weights(xx: float, yy: float, xy: float, dx: float, dy: float, half_x: int, half_y: int, table: Any) -> Any:
     """Return the weights (2 half_y + 1, 2 half_x + 1) of an ellipse about (dx, dy) off the centre of the middle pixel.
 
@@ -77,9 +88,11 @@ def ellipse_weights(xx: float, yy: float, xy: float, dx: float, dy: float, half_
     # The integrand over the angle is even, periodic and band-limited to pi (reach_x + reach_y): the midpoint rule
     # is exact but for terms beyond twice the number of nodes.
     n = int(0.5 * np.pi * (reach_x + reach_y)) + 8
+    # Chords to the left and right of an upright ellipse's centre are the same but for their column.
+    upright = xy == 0.0
     weights = np.zeros((2 * half_y + 1, 2 * half_x + 1))
     along_x, along_y = np.empty(2 * half_x + 1), np.empty(2 * half_y + 1)
-    for k in range(n):
+    for k in range((n + 1) // 2 if upright else n):
         angle = np.pi * (k + 0.5) / n
         sine = np.sin(angle)
         offset = reach_x * np.cos(angle)
@@ -88,12 +101,10 @@ def ellipse_weights(xx: float, yy: float, xy: float, dx: float, dy: float, half_
         _add_sine_integral(y - chord * sine, 1.0, table, along_y)
         _add_sine_integral(y + chord * sine, -1.0, table, along_y)
         factor = reach_x * sine * np.pi / n
-        # sin(pi (x - i)) differs between columns i by its sign only.
-        wave = np.sin(np.pi * x) / np.pi
-        for i in range(along_x.size):
-            distance = x - i
-            along_x[i] = factor * (wave / distance if abs(distance) > 1e-9 else 1.0)
-            wave = -wave
+        along_x[:] = 0.0
+        _add_sinc(x, factor, along_x)
+        if upright and 2 * k + 1 < n:
+            _add_sinc(x - 2.0 * offset, factor, along_x)
         for j in range(along_y.size):
             value = along_y[j]
             for i in range(along_x.size):

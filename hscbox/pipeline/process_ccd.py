@@ -6,7 +6,7 @@ This is the only place where pixels and files meet; the steps themselves never t
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..catalog.matches import write_denormalized
 from ..characterize.task import CharacterizeImageConfig, CharacterizeImageTask, CharacterizeResult
 from ..errors import HscboxError
 from ..files import sha256_file
+from ..image.background import BackgroundModel
 from ..image.exposure import Exposure
 from ..isr.task import IsrConfig, IsrResult, IsrTask
 from ..task_metadata import TaskMetadata, collecting, timed
@@ -109,13 +110,13 @@ class ProcessCcdTask:
         started = datetime.now(UTC)
         self._inputs = Inputs()
         metadata = TaskMetadata()
-        status = "unexpected"
+        status, failure = "unexpected", None
         try:
             with collecting(metadata):
                 summary = self._run(data_id)
             status = "done"
         except HscboxError as error:
-            status = error.code
+            status, failure = error.code, error
             raise
         except KeyboardInterrupt:
             status = "interrupted"
@@ -123,7 +124,7 @@ class ProcessCcdTask:
         finally:
             metadata.set(
                 f"{self.name}.provenance",
-                run_record(data_id, self._inputs.files, self.config_digest, status, started),
+                run_record(data_id, self._inputs.files, self.config_digest, status, started, failure),
             )
             self.butler.put(metadata, "processCcd_metadata", data_id)
         return summary
@@ -136,6 +137,11 @@ class ProcessCcdTask:
             characterized = self.char_image.run(exposure=isr.exposure, exposure_id=exposure_id)
             if self.config.charImage.doWrite:
                 self.butler.put(characterized.catalog, "icSrc", data_id)
+            if characterized.failure is not None:
+                # WCS and zero point are placeholders until they are fitted.
+                exposure = replace(characterized.exposure, wcs=None, photo_calib=None)
+                self._write_exposure(data_id, exposure, characterized.backgrounds)
+                raise characterized.failure
             if not self.config.doCalibrate:
                 return _summary(isr, characterized, None)
             logging.getLogger(self.calibrate.name).info("Processing %s", dict(data_id))
@@ -179,6 +185,9 @@ class ProcessCcdTask:
                 calibrated.sources,
                 calibrated.matches,
             )
+        self._write_exposure(data_id, exposure, backgrounds)
+
+    def _write_exposure(self, data_id: DataId, exposure: Exposure, backgrounds: list[BackgroundModel]) -> None:
         self.butler.put(exposure, "calexp", data_id)
         self.butler.put(backgrounds, "calexpBackground", data_id)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import logging
+import math
 import os
 import platform
 import resource
@@ -12,12 +13,14 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import numpy as np
+
 from .. import __version__
 from .._environment import PINNED
 from ..butler.butler import Butler
 from ..butler.pickle_reader import load_pickle
 from ..dispatch import DispatchState, dispatch_state
-from ..errors import ConfigError, DamagedInputError
+from ..errors import ConfigError, DamagedInputError, HscboxError
 
 __all__ = ["check_versions", "package_versions", "run_record", "verify_dispatch"]
 
@@ -90,6 +93,7 @@ def run_record(
     config_digest: str,
     status: str,
     started: datetime,
+    failure: HscboxError | None = None,
 ) -> str:
     """Return the provenance of one CCD as a JSON string.
 
@@ -105,6 +109,8 @@ def run_record(
         ``done``, or the code of the error that ended the run.
     started
         Start of the run, UTC.
+    failure
+        The error that ended the run; its text and its numbers are kept.
     """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     record = {
@@ -122,4 +128,18 @@ def run_record(
         "peakMemoryMiB": usage.ru_maxrss / 1024,
         "status": status,
     }
+    if failure is not None:
+        numbers = {name: _plain(value) for name, value in failure.numbers.items()}
+        record["error"] = {"message": str(failure), "numbers": numbers}
     return json.dumps(record, sort_keys=True)
+
+
+def _plain(value: object) -> object:
+    """Return what JSON can hold of a number, a text, or anything else by its name; no number for one not finite."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value)

@@ -1,4 +1,4 @@
-"""The table that ends a run."""
+"""The tables that end a run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .execution import CcdOutcome
+from .failures import FailureClass, failure_classes
 from .process_ccd import CcdSummary
 
 __all__ = ["print_summary"]
@@ -30,7 +31,10 @@ _WIDTH = 110
 
 
 def print_summary(outcomes: Sequence[CcdOutcome], elapsed: float) -> None:
-    """Print one column of key numbers per processed CCD (at most five), then how many ended how."""
+    """Print one column of key numbers per processed CCD (at most five), then how many ended how.
+
+    A run of several CCDs of which some fail gets a table of the classes of failures, with their numbers and ids.
+    """
     console = Console()
     # Nothing may be cut off when the output goes to a file.
     console.width = max(console.width, _WIDTH)
@@ -48,4 +52,19 @@ def print_summary(outcomes: Sequence[CcdOutcome], elapsed: float) -> None:
         if outcome.status:
             ccd = f"visit {outcome.data_id['visit']} ccd {outcome.data_id['ccd']}"
             console.print(f"{ccd}: {outcome.code}: {outcome.message}", markup=False, highlight=False)
+    failures = failure_classes(outcomes)
+    if failures and len(outcomes) > 1:
+        console.print(_failure_table(failures), markup=False)
     console.print(f"{len(done)} of {len(outcomes)} CCDs done in {elapsed:.1f} s", markup=False, highlight=False)
+
+
+def _failure_table(failures: Sequence[FailureClass]) -> Table:
+    table = Table(title="Failures", title_justify="left")
+    table.add_column("CCDs", justify="right")
+    table.add_column("code", no_wrap=True)
+    table.add_column("class")
+    table.add_column("status", justify="right")
+    table.add_column("which")
+    for row in failures:
+        table.add_row(str(row.n), row.code, row.meaning, str(row.status), "\n".join(row.ids))
+    return table

@@ -23,7 +23,7 @@ from ..camera.distortion import PIXEL_SCALE
 from ..image.exposure import Exposure
 from ..image.fits_exposure import read_exposure
 from ..image.mask import MASK_PLANES, mask_bits
-from .quality import fwhm_of
+from .selection import fwhm_of
 
 __all__ = ["REASONS", "Number", "scene_numbers"]
 

@@ -27,15 +27,15 @@ from ..camera.distortion import PIXEL_SCALE
 from ..errors import DamagedInputError, MissingInputError
 from ..fits import open_checked
 
-__all__ = ["Truth", "read_truth", "truth_directories"]
+__all__ = ["CCD_CENTRE", "CCD_HALF", "Truth", "read_truth", "truth_directories"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 _SATURATED = 1
 _DIRECTORY = re.compile(r"(\d{7})-(\d{3})")
-# Scaling of the sky polynomial: centre and half size of a whole CCD.
-_CENTRE, _HALF = (1023.5, 2087.5), (1024.0, 2088.0)
+CCD_CENTRE, CCD_HALF = (1023.5, 2087.5), (1024.0, 2088.0)
+"""Centre and half size of a whole CCD (pixel), which scale the polynomials of the truth."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,12 @@ class Truth:
     is_star: BoolArray
     half_light_radius_px: FloatArray
     """Of the object before the PSF; 0 for stars."""
+    g1: FloatArray
+    """Shear of the round profile of a galaxy along the axes of the pixels, before the PSF."""
+    g2: FloatArray
+    """The same along the diagonals."""
+    sersic: FloatArray
+    """Index of the profile of a galaxy: 1 exponential, 4 de Vaucouleurs."""
     brighter_distance_px: FloatArray
     """Distance to the nearest brighter source."""
     objects: FloatArray
@@ -66,15 +72,19 @@ class Truth:
     psf_stamps: FloatArray
     """(m, size, size)."""
 
-    def isolated(self, radius: float, flux_ratio: float) -> BoolArray:
-        """Return which stars have less than `flux_ratio` of their flux in other sources within `radius` pixels."""
+    def isolated(self, radius: float, flux_ratio: FloatArray | float, wanted: BoolArray | None = None) -> BoolArray:
+        """Return which sources have less than `flux_ratio` of their flux in others within `radius` pixels.
+
+        Only `wanted` ones (n,) are looked at, all stars by default; the rest counts as not isolated.
+        """
         xy = np.stack([self.x, self.y], axis=1)
         tree = cKDTree(xy)
-        stars = np.flatnonzero(self.is_star)
+        chosen = np.flatnonzero(self.is_star if wanted is None else wanted)
+        most = np.broadcast_to(flux_ratio, len(xy))
         alone = np.zeros(len(xy), dtype=bool)
-        for star, neighbours in zip(stars, tree.query_ball_point(xy[stars], radius), strict=True):
-            others = self.flux[neighbours].sum() - self.flux[star]
-            alone[star] = others < flux_ratio * self.flux[star]
+        for source, neighbours in zip(chosen, tree.query_ball_point(xy[chosen], radius), strict=True):
+            others = self.flux[neighbours].sum() - self.flux[source]
+            alone[source] = others < most[source] * self.flux[source]
         return alone
 
 
@@ -118,6 +128,9 @@ def read_truth(directory: Path) -> Truth:
         flux=sources["flux_adu"],
         is_star=sources["is_star"].astype(bool),
         half_light_radius_px=np.where(sources["is_star"], 0.0, sources["radius"] / PIXEL_SCALE),
+        g1=sources["g1"],
+        g2=sources["g2"],
+        sersic=sources["sersic"],
         brighter_distance_px=sources["brighter_distance"],
         objects=objects,
         sky=_sky(record["sky_polynomial"], objects.shape),
@@ -142,8 +155,8 @@ def _record(path: Path) -> dict[str, Any]:
 
 
 def _sky(coefficients: list[float], shape: tuple[int, ...]) -> FloatArray:
-    u = ((np.arange(shape[1]) - _CENTRE[0]) / _HALF[0])[None, :]
-    v = ((np.arange(shape[0]) - _CENTRE[1]) / _HALF[1])[:, None]
+    u = ((np.arange(shape[1]) - CCD_CENTRE[0]) / CCD_HALF[0])[None, :]
+    v = ((np.arange(shape[0]) - CCD_CENTRE[1]) / CCD_HALF[1])[:, None]
     one, cu, cv, cuu, cuv, cvv = coefficients
     sky: FloatArray = one + cu * u + cv * v + cuu * u * u + cuv * u * v + cvv * v * v
     return sky

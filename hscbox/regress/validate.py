@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +13,9 @@ from ..errors import DamagedInputError, HscboxError, MissingInputError
 from .levels import LIMITS, Level, Limit
 from .measures import Measured
 from .products import DAMAGE, said
-from .quality import (
-    astrometric_bias,
-    bright_stars,
-    pixel_numbers,
-    psf_numbers,
-    source_numbers,
-    star_numbers,
-)
+from .quality_pixels import pixel_numbers
+from .residuals import Residuals
+from .scores import Products, numbers_of, residuals_of
 from .truth import read_truth, truth_directories
 
 __all__ = ["CcdReport", "validate_ccd", "validate_output"]
@@ -36,11 +31,14 @@ class CcdReport:
         Which one.
     numbers
         Measured numbers by the names of `levels.LIMITS`.
+    residuals
+        What they are made of, see `scores.residuals_of`.
     """
 
     visit: int
     ccd: int
     numbers: dict[str, Measured]
+    residuals: Residuals = field(default_factory=dict)
 
     def missed(self, level: Level) -> list[Limit]:
         """Return the limits of the level that do not hold."""
@@ -111,27 +109,15 @@ def _validated(butler: Butler, visit: int, ccd: int, directory: Path) -> CcdRepo
 def validate_ccd(butler: Butler, visit: int, ccd: int, directory: Path) -> CcdReport:
     """Measure one processed CCD."""
     truth = read_truth(directory)
-    exposure = butler.get("calexp", visit=visit, ccd=ccd)
-    sources = butler.get("src", visit=visit, ccd=ccd)
-    ic_sources = butler.get("icSrc", visit=visit, ccd=ccd)
-    background = np.zeros(exposure.image.shape, dtype=np.float64)
+    products = Products(
+        exposure=butler.get("calexp", visit=visit, ccd=ccd),
+        sources=butler.get("src", visit=visit, ccd=ccd),
+        ic_sources=butler.get("icSrc", visit=visit, ccd=ccd),
+        matches=butler.get("srcMatchFull", visit=visit, ccd=ccd),
+    )
+    background = np.zeros(products.exposure.image.shape, dtype=np.float64)
     for model in butler.get("calexpBackground", visit=visit, ccd=ccd):
         background += model.evaluate()
-    matches = butler.get("srcMatchFull", visit=visit, ccd=ccd)
-    stars = bright_stars(truth, sources, exposure)
-    used = ic_sources["calib_psfUsed"]
-    used_xy = np.stack([ic_sources["slot_Centroid_x"][used], ic_sources["slot_Centroid_y"][used]], axis=1)
-    numbers = {
-        **star_numbers(truth, sources, exposure, stars),
-        **astrometric_bias(
-            exposure,
-            matches["src_slot_Centroid_x"],
-            matches["src_slot_Centroid_y"],
-            np.rad2deg(matches["ref_coord_ra"]),
-            np.rad2deg(matches["ref_coord_dec"]),
-        ),
-        **psf_numbers(truth, exposure, used_xy),
-        **source_numbers(truth, sources, exposure),
-        **pixel_numbers(truth, exposure, background),
-    }
-    return CcdReport(visit, ccd, numbers)
+    residuals = residuals_of(truth, products)
+    numbers = {**numbers_of(residuals), **pixel_numbers(truth, products.exposure, background)}
+    return CcdReport(visit, ccd, numbers, residuals)

@@ -51,6 +51,8 @@ class TruePsf:
             table[1:] = draws[1:] * widths
             # At the centre of the CCD the size is the seeing of the scene.
             table[0, 1:] = draws[0, 1:] * np.repeat([_SIZE_LINEAR, _SIZE_QUADRATIC], [2, 3])
+        e1, e2 = self.scene.psf_ellipticity
+        table[1:, 0] += np.array([e1, e2]) / (1.0 + np.sqrt(1.0 - e1**2 - e2**2))
         return table
 
     def parameters(self, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats, Floats]:

@@ -82,6 +82,8 @@ class Scene:
     """True minus header pointing, arcseconds East and North."""
     seeing: float = 0.52
     """FWHM at the centre of the CCD, arcseconds; 0.52 gives a PSF of 1.305 pixels by adaptive moments."""
+    psf_ellipticity: tuple[float, float] = (0.0, 0.0)
+    """Distortion e1, e2 of the PSF everywhere, before the pixels, beside what changes over the CCD."""
     zero_point: float | None = None
     """Magnitude of 1 ADU in the exposure; None: typical of the filter."""
     sky_level: float | None = None
@@ -113,6 +115,10 @@ class Scene:
             ) from error
         if not 0.3 <= self.seeing <= 3.0:
             raise UsageError(f"Seeing of {self.seeing} arcsec; allowed are 0.3 to 3", remedy="Change --seeing")
+        if not math.hypot(*self.psf_ellipticity) <= 0.5:
+            raise UsageError(
+                f"PSF ellipticity of {self.psf_ellipticity}; allowed is up to 0.5", remedy="Change psf_ellipticity"
+            )
         if not self.exposure_time > 0:
             raise UsageError(f"The exposure time {self.exposure_time} s is not above 0", remedy="Change --exptime")
         if self.canonical_filter not in _BANDS and (self.zero_point is None or self.sky_level is None):
@@ -195,8 +201,9 @@ class Scene:
         if unknown:
             raise UsageError(f"Unknown scene key {', '.join(unknown)}", remedy="See `hscbox simulate --help`")
         plain = {key: value for key, value in values.items() if key != "effects"}
-        if "pointing_error" in plain:
-            plain["pointing_error"] = tuple(plain["pointing_error"])
+        for pair in ("pointing_error", "psf_ellipticity"):
+            if pair in plain:
+                plain[pair] = tuple(plain[pair])
         return cls(**plain, effects=Effects(**effects))
 
     @property

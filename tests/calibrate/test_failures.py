@@ -53,12 +53,12 @@ class Field:
     With `too_bright` every third reference has ten times its flux and is not photometric.
     """
 
-    def __init__(self, bands=("r", "i"), too_bright=False) -> None:
+    def __init__(self, bands=("r", "i"), too_bright=False, shift_deg=0.0) -> None:
         rng = np.random.default_rng(31)
         self.x, self.y = rng.uniform(0, 2047, N), rng.uniform(0, ROWS - 1, N)
         self.magnitude = rng.uniform(19, 21.5, N)
         ra, dec = pixel_to_sky(load_camera()[55], self.x, self.y, *POINTING)
-        dec = dec + rng.normal(0, 0.01, N) / 3600
+        dec = dec + shift_deg + rng.normal(0, 0.01, N) / 3600
         # No colour: the colour term of r is 2.8 mmag then.
         flux = 3631 * 10 ** (-0.4 * (self.magnitude + rng.normal(0, 0.01, N)))
         third = np.arange(N) % 3 == 0
@@ -87,9 +87,10 @@ class Field:
         return catalog
 
 
-def _calibrate(config=None, change=lambda sources: None, visit=VISIT, wcs=None, field=None):
+def _calibrate(config=None, change=lambda sources: None, visit=VISIT, wcs=None, field=None, photometric=None):
     field = field or Field()
-    task = CalibrateTask(config or CalibrateConfig(), "calibrate", field.references, field.references)
+    references = (field.references, photometric or field.references)
+    task = CalibrateTask(config or CalibrateConfig(), "calibrate", *references)
     sources = field.sources(task)
     change(sources)
     task._measure = lambda exposure, exposure_id: (sources, None)
@@ -146,6 +147,13 @@ def test_no_star_is_left_for_the_zero_point():
 
     error = _photometry_failed(_calibrate(change=extend), NoPhotometryMatchError)
     assert error.numbers["unflagged"] == error.numbers["matches"] > 0.9 * N
+
+
+def test_photometric_catalogue_without_a_star_of_the_field():
+    """The WCS comes from the other catalogue and stays."""
+    error = _photometry_failed(_calibrate(photometric=Field(shift_deg=0.2).references), NoPhotometryMatchError)
+    assert error.code == "no-input-matches" and error.numbers["matches"] == 0
+    assert "ps1_pv3_3pi_20170110" in str(error)
 
 
 def test_match_list_is_empty_after_the_magnitude_cut():

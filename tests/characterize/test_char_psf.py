@@ -7,11 +7,20 @@ import numpy as np
 import pytest
 
 from hscbox.catalog.footprint import Footprint, make_peaks
-from hscbox.characterize.lanczos import gram_matrices, normal_product, project, resampling_taps, spread
+from hscbox.characterize.lanczos import (
+    gram_matrices,
+    normal_product,
+    project,
+    project_all,
+    resampling_taps,
+    spread,
+    spread_all,
+)
 from hscbox.characterize.psf_candidates import extract_candidates, has_stamp
 from hscbox.characterize.psf_determiner import PsfDeterminerConfig, determine_psf, polynomial_degree
-from hscbox.characterize.psf_profile import Profile, sampled_profile
-from hscbox.errors import NoPsfStarsError, PsfFitError
+from hscbox.characterize.psf_neighbours import foreign_pixels
+from hscbox.characterize.psf_profile import Profile, image_modes, profile_modes, sampled_profile
+from hscbox.errors import ExitStatus, NoPsfStarsError, PsfFitError, TooFewPsfCandidatesError
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
 from hscbox.image.psf import PsfexPsf
@@ -38,7 +47,7 @@ def test_projection_is_the_interpolation_of_the_psf_class():
         assert (project(image, *taps) * probe).sum() == pytest.approx((spread(probe, 81, *taps) * image).sum())
 
 
-def test_normal_product_and_gram_matrices_against_dense_algebra():
+def test_sums_over_stars_against_dense_algebra():
     rng = np.random.default_rng(1)
     n, terms, samples, size = 4, 3, 13, 7
     taps_x, taps_y = (resampling_taps(rng.uniform(-0.5, 0.5, n), 0.5, samples, size) for _ in range(2))
@@ -47,15 +56,19 @@ def test_normal_product_and_gram_matrices_against_dense_algebra():
     units = np.eye(samples**2).reshape(-1, samples, samples)
     taps = (*taps_x, *taps_y)
     dense = [np.array([project(u, *(t[i] for t in taps)).ravel() for u in units]).T for i in range(n)]
-    expected = np.zeros_like(components)
+    image, normal, back = components[0], np.zeros(samples**2), np.zeros(samples**2)
+    drawn = project_all(components, basis, *taps)
     for i in range(n):
-        stamp = dense[i] @ np.tensordot(basis[i], components, axes=1).ravel() * weight[i].ravel()
-        expected += basis[i][:, None, None] * (dense[i].T @ stamp).reshape(samples, samples)
-    assert normal_product(components, basis, weight, *taps) == pytest.approx(expected, abs=1e-10)
+        normal += dense[i].T @ (weight[i].ravel() * (dense[i] @ image.ravel()))
+        back += dense[i].T @ stamps[i].ravel()
+        model = np.tensordot(basis[i], components, axes=1)
+        assert drawn[i].ravel() == pytest.approx(dense[i] @ model.ravel(), abs=1e-10)
+    assert normal_product(image, weight, *taps).ravel() == pytest.approx(normal, abs=1e-10)
+    assert spread_all(stamps, samples, *taps).ravel() == pytest.approx(back, abs=1e-10)
     gram, data = gram_matrices(components, stamps, weight, *taps)
-    drawn = dense[2] @ components.reshape(terms, -1).T
-    assert gram[2] == pytest.approx(drawn.T @ (weight[2].reshape(-1, 1) * drawn), abs=1e-10)
-    assert data[2] == pytest.approx(drawn.T @ (weight[2] * stamps[2]).ravel(), abs=1e-10)
+    modes = dense[2] @ components.reshape(terms, -1).T
+    assert gram[2] == pytest.approx(modes.T @ (weight[2].reshape(-1, 1) * modes), abs=1e-10)
+    assert data[2] == pytest.approx(modes.T @ (weight[2] * stamps[2]).ravel(), abs=1e-10)
 
 
 def test_sampled_profile_is_a_pixelated_moffat():
@@ -75,6 +88,42 @@ def test_sampled_profile_is_a_pixelated_moffat():
     )
     image /= image.sum() * 0.25
     assert ours == pytest.approx(image, abs=2e-4 * image.max())
+
+
+def test_modes_are_the_derivatives_of_the_profile():
+    profile, small = Profile(0.5, 0.1, -0.05, 0.3, 0.1, -0.2), 1e-5
+    modes = profile_modes(profile, 61, 0.5)
+    for k in range(6):
+        step = small * np.eye(6)[k]
+        up, down = (sampled_profile(profile.moved(s * step), 61, 0.5) for s in (1, -1))
+        assert modes[k + 1] == pytest.approx((up - down) / (2 * small), abs=1e-7)
+
+
+def test_modes_of_an_image_are_those_of_its_profile():
+    # Of a round profile, for which the parameters mean the same; 1/beta is not defined by an image.
+    expected = profile_modes(Profile(0.5, inverse_beta=0.3), 121, 1 / 3)
+    modes = image_modes(expected[0], 1 / 3, expected[4])
+    for k in range(7):
+        assert np.abs(modes[k] - expected[k]).max() < 0.02 * np.abs(expected[k]).max()
+
+
+def test_neighbours_are_masked_where_they_were_drawn():
+    rng = np.random.default_rng(8)
+    residual, good = rng.normal(size=(3, 41, 41)), np.ones((3, 41, 41), bool)
+    y, x = np.mgrid[:41, :41]
+
+    def blob(x0: float, y0: float, flux: float) -> np.ndarray:
+        return flux / (2 * np.pi * 1.5**2) * np.exp(-((x - x0) ** 2 + (y - y0) ** 2) / (2 * 1.5**2))
+
+    # 19 sigma of a matched filter each; the second one sits on the star, where the model may be wrong as well.
+    residual[0] += blob(31, 12, 100.0)
+    residual[1, 19:22, 19:22] += 6.0
+    found = foreign_pixels(residual, good, np.ones_like(residual), 1.5)
+    assert found[0, 11:14, 30:33].all() and not found[1:].any()
+    assert not found[0][np.hypot(x - 31, y - 12) > 10].any()
+    # What is masked already tells nothing.
+    good[0, 5:20, 24:39] = False
+    assert not foreign_pixels(residual, good, np.ones_like(residual), 1.5).any()
 
 
 @pytest.mark.parametrize("kind", ["moffat", "optical"])
@@ -102,9 +151,27 @@ def test_galaxies_and_doubles_are_left_out():
     assert found.used.sum() >= 60 - 3 - 5
 
 
+def test_faint_neighbours_do_not_bend_the_model():
+    stars = simulate(40, 7)
+    rng = np.random.default_rng(4)
+    stamps = stars.stamps.copy()
+    for i in range(len(stars)):
+        # A tenth of the star at 6 to 14 px, all to the right, which nothing but the fit can see.
+        shift = (int(rng.integers(-4, 5)), int(rng.integers(6, 15)))
+        other = 0.1 * np.roll(stars.stamps[i], shift, axis=(0, 1))
+        other[:, : shift[1]] = 0
+        stamps[i] += other
+    found = fit(replace(stars, stamps=stamps))
+    assert found.used.sum() >= 36
+    x, y = rng.uniform(25, WIDTH - 25, 40), rng.uniform(25, HEIGHT - 25, 40)
+    error = residuals(found.psf, x, y)
+    assert abs(np.median(error.size)) < 2e-3
+    assert abs(np.median(error.e1)) < 2e-3 and abs(np.median(error.e2)) < 2e-3
+
+
 def test_model_has_the_layout_that_is_stored():
     psf = fit(simulate(40, 3)).psf
-    assert psf.components.shape == (6, 81, 81) and psf.size == 41 and psf.pixstep == 0.5
+    assert psf.components.shape == (6, 121, 121) and psf.size == 41 and psf.pixstep == np.float32(1 / 3)
     image = psf.kernel_image()
     assert image.sum() == pytest.approx(1.0)
     # The soft window ends the model at the edge of the stamp.
@@ -132,8 +199,12 @@ def test_few_stars_give_a_simpler_model():
 
 def test_gates():
     stars = simulate(12, 6)
-    with pytest.raises(NoPsfStarsError, match="0 of 12"):
+    with pytest.raises(TooFewPsfCandidatesError, match="0 of 12") as caught:
         fit(replace(stars, good=np.zeros_like(stars.good)))
+    # Whoever waits for the wider class gets this one, too.
+    assert isinstance(caught.value, NoPsfStarsError)
+    assert caught.value.code == "too-few-psf-candidates" and caught.value.exit_status == ExitStatus.DATA == 20
+    assert caught.value.numbers == {"candidates": 12, "usable": 0} and "mask" in caught.value.remedy
     config = PsfDeterminerConfig()
     config.minSigma = 2.0
     with pytest.raises(PsfFitError, match="sigma"):

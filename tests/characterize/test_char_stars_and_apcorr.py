@@ -30,7 +30,8 @@ def test_stars_are_the_compact_clump():
 def test_no_star_is_an_error_with_numbers():
     with pytest.raises(NoPsfStarsError, match="None of 5") as caught:
         select_stars(np.full(5, 1.3), np.full(5, 10.0), np.zeros(5, bool), ObjectSizeStarSelectorConfig())
-    assert caught.value.numbers["bright"] == 0
+    assert caught.value.numbers == {"sources": 5, "bright": 0}
+    assert caught.value.code == "no-psf-stars" and caught.value.exit_status == 20 and "fluxMin" in caught.value.remedy
     config = ObjectSizeStarSelectorConfig()
     config.widthMin = 11.0
     with pytest.raises(ValueError, match="widthMin"):
@@ -62,6 +63,17 @@ def test_correction_field_is_recovered():
     # Three stars cannot determine more than a constant.
     field, _, _ = fit_correction(x[:3], y[:3], np.array([1.0, 2.0, 3.0]), error[:3], bbox, config)
     assert field.coefficients.shape == (1, 1) and field.coefficients[0, 0] == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("tilt", "followed"), [(0.0, False), (0.02, True)])
+def test_variation_is_followed_only_where_the_stars_prove_it(tilt, followed):
+    """Sixty stars with 5 mmag each would tilt a free surface by 2 mmag; 20 mmag they prove."""
+    rng = np.random.default_rng(8)
+    x, y = rng.uniform(0, 2047, 60), rng.uniform(0, 4175, 60)
+    ratio = 1.0 + tilt * (y / 2087.5 - 1) + rng.normal(0, 0.005, 60)
+    field, _, _ = fit_correction(x, y, ratio, np.full(60, 0.005), (0, 0, 2047, 4175), MeasureApCorrConfig())
+    edges = field.evaluate(1024.0, 4175.0) - field.evaluate(1024.0, 0.0)
+    assert edges == pytest.approx(2 * tilt, abs=0.01 if followed else 0.0015)
 
 
 def test_noisy_stars_do_not_decide():

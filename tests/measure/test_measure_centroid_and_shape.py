@@ -46,8 +46,10 @@ def test_centroid_error_matches_scatter():
     assert np.std(x) == pytest.approx(np.mean(sigma), rel=0.2)
 
 
-def test_wide_source_is_binned_until_it_is_found():
-    x, y, wide = 210.3, 205.6, 6.0
+@pytest.mark.parametrize(("x", "y"), [(210.3, 205.6), (45.3, 205.6), (210.3, 370.6)], ids=["middle", "left", "top"])
+def test_wide_source_is_binned_until_it_is_found(x, y):
+    """Near the edge as far as the box of the binned kernel, 22 binned pixels to each side, fits in the image."""
+    wide = 6.0
     image = gaussian((420, 430), x, y, 1e6, (wide**2, wide**2, 0.0))
     catalog = measure(exposure_of(image), [(x, y)])
     assert not catalog["base_SdssCentroid_flag"][0]

@@ -39,6 +39,13 @@ def test_psf_varies_slowly_and_can_be_held() -> None:
     assert np.array_equal(still.kernel_image(0, 0), still.kernel_image(2047, 4175))
 
 
+def test_psf_can_be_made_elliptic_everywhere() -> None:
+    still = Effects().without("psf_variation")
+    profile = TruePsf(Scene(psf_ellipticity=(0.12, 0.09), effects=still)).profile(500.0, 500.0)
+    fine = profile.drawImage(nx=401, ny=401, scale=0.2, method="no_pixel").FindAdaptiveMom().observed_shape
+    assert (fine.e1, fine.e2) == pytest.approx((0.12, 0.09), abs=1e-3)
+
+
 def test_a_star_is_the_psf_times_its_flux() -> None:
     scene, psf = Scene(rows=128), TruePsf(Scene(rows=128))
     image = draw_sources(scene, source(700.0, 60.0, 1e5, is_star=True), psf)

@@ -130,13 +130,20 @@ def _normal_equations(image: Any, box: tuple[int, int, int, int], p: Any, normal
     low, high = (_NEAREST * sigma) ** 2, (_FARTHEST * sigma) ** 2
     total, n = 0.0, 0
     reach = _FARTHEST * sigma
+    first, last = max(box[0], int(np.ceil(x - reach))), min(box[2], int(np.floor(x + reach)) + 1)
+    # The Gaussian is a product of one in x and one in y.
+    across = np.empty(max(last - first, 0))
+    for k in range(across.size):
+        across[k] = math.exp(-0.5 * ((first + k - x) / sigma) ** 2)
     for v in range(max(box[1], int(np.ceil(y - reach))), min(box[3], int(np.floor(y + reach)) + 1)):
-        for u in range(max(box[0], int(np.ceil(x - reach))), min(box[2], int(np.floor(x + reach)) + 1)):
-            dx, dy = u - x, v - y
+        dy = v - y
+        along = math.exp(-0.5 * (dy / sigma) ** 2)
+        for u in range(first, last):
+            dx = u - x
             r2 = dx * dx + dy * dy
             if r2 < low or r2 > high:
                 continue
-            shape = math.exp(-0.5 * r2 / (sigma * sigma))
+            shape = along * across[u - first]
             residual = image[v, u] - (sky + peak * shape)
             slope[0], slope[1] = shape, 1.0
             slope[2], slope[3] = peak * shape * dx / (sigma * sigma), peak * shape * dy / (sigma * sigma)

@@ -146,12 +146,17 @@ def _centroid(
 ) -> tuple[int, float, float, float, float]:
     """Return failure (0: none), x, y and their errors, binning as far as necessary."""
     bin_x, bin_y, tries = 1, 1, 1
+    coarse_x, coarse_y = 1, 1
     xc, yc, left, bottom = np.nan, np.nan, 0, 0
     smooth = np.zeros((3, 3))
     while tries <= binmax:
-        failure, left, bottom, smooth = _smoothed_3x3(image, x, y, kernel, bin_x, bin_y)
+        failure, first_x, first_y, cells = _smoothed_3x3(image, x, y, kernel, coarse_x, coarse_y)
         if failure != 0:
+            # Where a coarser box leaves the image, the finer one has to do.
+            if tries > 1:
+                break
             return failure, np.nan, np.nan, np.nan, np.nan
+        bin_x, bin_y, left, bottom, smooth = coarse_x, coarse_y, first_x, first_y, cells
         failure, xc, yc, size_x, size_y, peak = peak_of_3x3(smooth, sigma)
         if failure != 0:
             return failure, np.nan, np.nan, np.nan, np.nan
@@ -166,8 +171,8 @@ def _centroid(
             break
         if 2 * tries > binmax:
             break
-        bin_x = bin_x * 2 if wide_x else bin_x
-        bin_y = bin_y * 2 if wide_y else bin_y
+        coarse_x = bin_x * 2 if wide_x else bin_x
+        coarse_y = bin_y * 2 if wide_y else bin_y
         tries *= 2
     x_error, y_error = _errors(variance, left, bottom, smooth, kernel, sigma, bin_x, bin_y)
     return 0, x + xc, y + yc, x_error * bin_x, y_error * bin_y

@@ -1,0 +1,93 @@
+"""How the CCDs of a run failed: counted by the code of the error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ..errors import HscboxError
+from .execution import CcdOutcome
+
+__all__ = ["FailureClass", "failure_classes", "id_words", "meaning"]
+
+# Failures of the execution, which no exception stands for.
+_OF_THE_RUN = {
+    "timeout": "Not finished within the time allowed",
+    "worker-killed": "The process of the CCD was killed",
+    "unexpected": "An error that nobody foresaw",
+}
+
+
+@dataclass(frozen=True)
+class FailureClass:
+    """The CCDs of a run that failed with the same code.
+
+    Attributes
+    ----------
+    code, meaning, status
+        Stable code, what it means, and the exit status of the class.
+    ids
+        The CCDs as words that ``--id`` takes, one line for each visit.
+    n
+        Number of CCDs.
+    """
+
+    code: str
+    meaning: str
+    status: int
+    ids: tuple[str, ...]
+    n: int
+
+
+def failure_classes(outcomes: Sequence[CcdOutcome]) -> list[FailureClass]:
+    """Return the classes of the outcomes that failed, the most frequent first, equally frequent ones by code."""
+    groups: dict[tuple[str, int], list[CcdOutcome]] = {}
+    for outcome in outcomes:
+        if outcome.status:
+            groups.setdefault((outcome.code, outcome.status), []).append(outcome)
+    classes = [
+        FailureClass(code, meaning(code), status, tuple(id_words(group)), len(group))
+        for (code, status), group in groups.items()
+    ]
+    return sorted(classes, key=lambda row: (-row.n, row.code, row.status))
+
+
+def meaning(code: str) -> str:
+    """Return in a few words what an error code means; empty for a code that nobody knows."""
+    if code in _OF_THE_RUN:
+        return _OF_THE_RUN[code]
+    texts = [(kind.__doc__ or "") for kind in _descendants(HscboxError) if kind.code == code]
+    return texts[0].partition(".")[0].partition(":")[0].partition(";")[0] if texts else ""
+
+
+def _descendants(kind: type[HscboxError]) -> Iterator[type[HscboxError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _descendants(child)
+
+
+def id_words(outcomes: Iterable[CcdOutcome]) -> Iterator[str]:
+    """Yield ``visit=V ccd=A..B^C`` for each visit, in the order of the numbers."""
+    visits: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        visits.setdefault(str(outcome.data_id["visit"]), []).append(str(outcome.data_id["ccd"]))
+    for visit in sorted(visits, key=_by_number):
+        yield f"visit={visit} ccd={'^'.join(_ranges(visits[visit]))}"
+
+
+def _by_number(word: str) -> tuple[int, str]:
+    return (int(word), "") if word.isdigit() else (-1, word)
+
+
+def _ranges(words: list[str]) -> Iterator[str]:
+    """Yield runs of three and more consecutive numbers as A..B, and everything else as it is."""
+    rest = sorted(words, key=_by_number)
+    while rest:
+        end = 1
+        while end < len(rest) and rest[end].isdigit() and rest[0].isdigit() and int(rest[end]) == int(rest[0]) + end:
+            end += 1
+        if end < 3:
+            yield rest.pop(0)
+        else:
+            yield f"{rest[0]}..{rest[end - 1]}"
+            del rest[:end]
