@@ -180,7 +180,7 @@ def time_steps(repository: str, output: str, result: str) -> None:
         shutil.rmtree(output, ignore_errors=True)
         if run_process_ccd(ProcessCcdArguments(repository, output, ids=ids)):
             sys.exit(1)
-        frames.append(steps.seconds)
+        frames.append(dict(steps.seconds))
         peaks.append(steps.peak_mib)
     numbers = {"first": frames[0], "later": frames[1], "peak_mib": peaks[0], "counts": sources.counts}
     numbers["growth"] = bench_measurement.linearity(sources.last)

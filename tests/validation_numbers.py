@@ -16,7 +16,7 @@ from hscbox.regress.scores import numbers_of
 
 # Properties of a frame as a whole: the scatter between frames is their error. What the references scatter within a
 # frame is no error of the fit's bias.
-OF_FRAMES = ("astrometry_bias_ra", "astrometry_bias_dec")
+OF_FRAMES = ("astrometry_bias_ra", "astrometry_bias_dec", "psf_zero_point_error", "aperture_zero_point_error")
 # One miss in one frame is a miss.
 WORST = ("astrometry_worst_corner",)
 # Begins of the names of what fields of stars say nothing about: galaxies, and the catalogue's faint end.

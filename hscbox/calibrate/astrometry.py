@@ -158,10 +158,9 @@ def _position_error(sources: SourceCatalog, region: ReferenceRegion, match: Matc
         # An extended source has an error of its own size over the signal to noise.
         size = np.sqrt((sources["slot_Shape_xx"] + sources["slot_Shape_yy"])[match.source] / 2)
         noise = sources["slot_PsfFlux_fluxSigma"][match.source] / sources["slot_PsfFlux_flux"][match.source]
-        reference = region.catalog[f"{region.flux_field}Sigma"] / region.catalog[region.flux_field]
     source_error = np.nan_to_num(size * noise, nan=1.0, posinf=1.0) * PIXEL_SCALE
     reference_error = np.hypot(
-        _REFERENCE_SEEING_ARCSEC * np.nan_to_num(reference[match.reference], nan=0.1, posinf=0.1),
+        _REFERENCE_SEEING_ARCSEC * _least_relative_error(region.catalog)[match.reference],
         _REFERENCE_FLOOR_ARCSEC,
     )
     if "coord_ra_err" in region.catalog.schema.names():
@@ -169,3 +168,14 @@ def _position_error(sources: SourceCatalog, region: ReferenceRegion, match: Matc
         reference_error = np.where(np.isfinite(stated) & (stated > 0), stated, reference_error)
     error: FloatArray = np.sqrt(source_error**2 + reference_error**2 + _FLOOR_ARCSEC**2)
     return error
+
+
+def _least_relative_error(catalog: SourceCatalog) -> FloatArray:
+    """Return the relative flux error (n,) of the best band: positions come from all bands. 0.1 where there is none."""
+    bands = [name for name in catalog.schema.names() if name.endswith("_flux") and f"{name}Sigma" in catalog]
+    least = np.full(len(catalog), np.inf)
+    for name in bands:
+        flux, error = catalog[name], catalog[f"{name}Sigma"]
+        known = (flux > 0) & (error > 0)
+        least[known] = np.minimum(least[known], error[known] / flux[known])
+    return np.where(np.isfinite(least), least, 0.1)

@@ -15,9 +15,10 @@ FloatArray = npt.NDArray[np.float64]
 RAD_TO_ARCSEC = 180 / np.pi * 3600
 
 # How far a distortion term of degree two may differ from the camera's, at half the length of a CCD. What flexure,
-# filters and refraction change varies over the field of view, eight times as long as a CCD: an arcsecond there is this
-# much here, and each degree more makes a term eight times smaller. A factor of four leaves room for chips that bend.
-_PRIOR_ARCSEC = 0.02
+# filters and refraction change varies over the field of view, eight times as long as a CCD: half an arcsecond there is
+# this much here, and each degree more makes a term eight times smaller. A factor of four leaves room for chips that
+# bend. Three hundred references of 15 mas find a term to 3 mas: the limit takes a tenth of it.
+_PRIOR_ARCSEC = 0.01
 _PRIOR_RATIO = 0.25
 _PRIOR_GRID = 11
 # To this the camera's distortion must be described at the worst place of the CCD: a fifth of the scatter of good stars.

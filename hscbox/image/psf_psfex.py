@@ -6,6 +6,7 @@ Source: Bertin 2011, ASP Conf. 442, 435.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,10 +91,22 @@ class PsfexPsf(Psf):
             self.components, self.pixstep, self.degree, (x + dx, y + dy), self.context_second, (ax + dx, ay + dy)
         )
 
+    @cached_property
+    def _centred(self) -> FloatArray:
+        """(n_terms, size, size) components resampled to pixels about the centre of the middle one."""
+        n = len(self._samples)
+        return _draw(self._samples, np.eye(n), self.pixstep, self.size, np.zeros(n), np.zeros(n))
+
     def _stamps(self, xs: FloatArray, ys: FloatArray, dx: FloatArray, dy: FloatArray) -> FloatArray:
         u = (xs - self.context_first[0]) / self.context_second[0]
         v = (ys - self.context_first[1]) / self.context_second[1]
-        return _draw(self._samples, polynomial_basis(u, v, self.degree), self.pixstep, self.size, dx, dy)
+        basis = polynomial_basis(u, v, self.degree)
+        if np.any(dx) or np.any(dy):
+            stamps = _draw(self._samples, basis, self.pixstep, self.size, dx, dy)
+        else:
+            stamps = _combine(self._centred, basis)
+        _normalize(stamps)
+        return stamps
 
 
 @njit
@@ -124,19 +137,40 @@ def _draw(
                 for i in range(nx):
                     narrow[j, i] += weight * model[row, i]
         _lanczos(dx[n], step, nx, first, weights)
-        stamp = stamps[n]
-        total = 0.0
         for j in range(size):
             for i in range(size):
                 value = 0.0
                 for t in range(_TAPS):
                     value += weights[i, t] * narrow[j, first[i] + t]
-                stamp[j, i] = value
-                total += value
-        for j in range(size):
-            for i in range(size):
-                stamp[j, i] /= total
+                stamps[n, j, i] = value
     return stamps
+
+
+@njit
+def _combine(images: FloatArray, basis: FloatArray) -> FloatArray:
+    """Return the sums (n, size, size) of images (n_terms, size, size) with factors (n, n_terms)."""
+    n_terms, height, width = images.shape
+    stamps = np.zeros((len(basis), height, width))
+    for n in range(len(basis)):
+        for k in range(n_terms):
+            factor = basis[n, k]
+            for j in range(height):
+                for i in range(width):
+                    stamps[n, j, i] += images[k, j, i] * factor
+    return stamps
+
+
+@njit
+def _normalize(stamps: FloatArray) -> None:
+    """Bring every stamp (n, size, size) to unit sum."""
+    for n in range(len(stamps)):
+        total = 0.0
+        for j in range(stamps.shape[1]):
+            for i in range(stamps.shape[2]):
+                total += stamps[n, j, i]
+        for j in range(stamps.shape[1]):
+            for i in range(stamps.shape[2]):
+                stamps[n, j, i] /= total
 
 
 @njit

@@ -92,6 +92,13 @@ def test_batch_equals_single_calls(psfex: PsfexPsf) -> None:
         assert psfex.shape(xs[k], ys[k]) == tuple(psfex.shapes(xs, ys)[k])
 
 
+def test_centred_stamps_do_not_depend_on_their_company(psfex: PsfexPsf) -> None:
+    """A star on the middle of a pixel has the kernel's image, among others that are not."""
+    stamps, _, _ = psfex.images([10.0, 10.3, 400.0], [20.0, 20.4, 300.0])
+    np.testing.assert_allclose(stamps[0], psfex.kernel_image(10.0, 20.0), rtol=0, atol=1e-15)
+    np.testing.assert_allclose(stamps[2], psfex.kernel_image(400.0, 300.0), rtol=0, atol=1e-15)
+
+
 def test_no_positions(psfex: PsfexPsf) -> None:
     assert psfex.images([], [])[0].shape == (0, 21, 21)
     assert psfex.shapes([], []).shape == (0, 3)
