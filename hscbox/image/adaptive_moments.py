@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import njit
+from .weighted_sums import weighted_sums
 
 __all__ = ["MAX_ITER", "SHIFT", "UNWEIGHTED", "UNWEIGHTED_BAD", "AdaptiveMoments", "adaptive_moments"]
 
@@ -94,7 +95,8 @@ def adaptive_moments(image: NDArray[np.floating], x: float, y: float) -> Adaptiv
         if narrow:
             sums = _sums_subsampled(image, x, y, x_first, x_last, y_first, y_last, i_xx, i_yy, i_xy)
         else:
-            sums = _sums(image, x, y, x_first, x_last, y_first, y_last, i_xx, i_yy, i_xy)
+            box = (x_first, x_last, y_first, y_last)
+            sums = weighted_sums(image, x, y, box, i_xx, i_yy, i_xy, _MAX_EXPONENT)
         total = sums[0]
         if not total > 0.0:
             flags |= UNWEIGHTED
@@ -130,53 +132,6 @@ def adaptive_moments(image: NDArray[np.floating], x: float, y: float) -> Adaptiv
     root = math.sqrt(w_xx * w_yy - w_xy * w_xy)
     peak = total / (math.pi * root)
     return AdaptiveMoments(w_xx, w_yy, w_xy, centroid_x, centroid_y, peak * 2.0 * math.pi * root, peak, flags, rounds)
-
-
-@njit
-def _sums(
-    image: NDArray[np.floating],
-    x: float,
-    y: float,
-    x_first: int,
-    x_last: int,
-    y_first: int,
-    y_last: int,
-    i_xx: float,
-    i_yy: float,
-    i_xy: float,
-) -> tuple[float, float, float, float, float, float]:
-    s, sx, sy, sxx, syy, sxy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    # Along a row the exponent is a quadratic in dx, so that the weight follows from its neighbour by two products:
-    # three exponentials a row instead of one a pixel. Rounding grows to 1e-12 over a hundred pixels.
-    step = math.exp(-i_xx)
-    for j in range(y_first, y_last + 1):
-        dy = j - y
-        across = dy * i_xy
-        discriminant = across * across - i_xx * (dy * dy * i_yy - _MAX_EXPONENT)
-        if discriminant < 0.0:
-            continue
-        half = math.sqrt(discriminant)
-        first = max(x_first, math.ceil(x + (-across - half) / i_xx))
-        last = min(x_last, math.floor(x + (-across + half) / i_xx))
-        dx = first - x
-        weight = math.exp(-0.5 * (dx * (dx * i_xx + 2.0 * across) + dy * dy * i_yy))
-        ratio = math.exp(-0.5 * (i_xx * (2.0 * dx + 1.0) + 2.0 * across))
-        row, row_x, row_xx = 0.0, 0.0, 0.0
-        for i in range(first, last + 1):
-            dx = i - x
-            value = image[j, i] * weight
-            row += value
-            row_x += value * dx
-            row_xx += value * dx * dx
-            weight *= ratio
-            ratio *= step
-        s += row
-        sx += row_x
-        sxx += row_xx
-        sy += row * dy
-        sxy += row_x * dy
-        syy += row * dy * dy
-    return s, sx, sy, sxx, syy, sxy
 
 
 @njit

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hscbox.image.weighted_sums import row_range, weighted_sums
 from hscbox.jit import njit
 
 __all__ = ["HsmMoments", "hsm_moments"]
@@ -70,9 +71,12 @@ def hsm_moments(stamp: FloatArray, x: float, y: float, xx: float, yy: float, xy:
             return _failed()
         i_xx, i_yy, i_xy = yy / det, xx / det, -xy / det
         x_last, y_last = x, y
-        inside, total, s_x, s_y, s_xx, s_yy, s_xy = _sums(stamp, x, y, i_xx, i_yy, i_xy, yy)
+        reach = math.sqrt(_MAX_EXPONENT * yy)
+        bottom, top = max(0, math.ceil(y - reach)), min(stamp.shape[0] - 1, math.floor(y + reach))
+        box = (0, stamp.shape[1] - 1, bottom, top)
+        total, s_x, s_y, s_xx, s_yy, s_xy = weighted_sums(stamp, x, y, box, i_xx, i_yy, i_xy, _MAX_EXPONENT)
         minor = 0.5 * (xx + yy) - math.hypot(0.5 * (xx - yy), xy)
-        if not inside or not minor > 0.0:
+        if bottom > top or not minor > 0.0:
             return _failed()
         scale = math.sqrt(minor)
         if rounds == 0:
@@ -112,60 +116,12 @@ def _limited(step: float) -> float:
 
 
 @njit
-def _row_range(dy: float, x: float, width: int, i_xx: float, i_yy: float, i_xy: float) -> tuple[int, int]:
-    """Return the first and last column of a row within the weight."""
-    across = dy * i_xy
-    root = math.sqrt(max(across * across - i_xx * (dy * dy * i_yy - _MAX_EXPONENT), 0.0))
-    first = max(0, math.ceil(x + (-across - root) / i_xx))
-    last = min(width - 1, math.floor(x + (-across + root) / i_xx))
-    return first, last
-
-
-@njit
-def _sums(
-    stamp: FloatArray, x: float, y: float, i_xx: float, i_yy: float, i_xy: float, yy: float
-) -> tuple[bool, float, float, float, float, float, float]:
-    """Return whether the weight touches the stamp, and the sums of weight times image up to second order."""
-    height, width = stamp.shape
-    reach = math.sqrt(_MAX_EXPONENT * yy)
-    y_first, y_last = max(0, math.ceil(y - reach)), min(height - 1, math.floor(y + reach))
-    s, sx, sy, sxx, syy, sxy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    # Along a row the weight follows from its neighbour by two products; see hscbox.image.adaptive_moments.
-    step = math.exp(-i_xx)
-    for j in range(y_first, y_last + 1):
-        dy = j - y
-        first, last = _row_range(dy, x, width, i_xx, i_yy, i_xy)
-        across = dy * i_xy
-        dx = first - x
-        weight = math.exp(-0.5 * (dx * (dx * i_xx + 2.0 * across) + dy * dy * i_yy))
-        ratio = math.exp(-0.5 * (i_xx * (2.0 * dx + 1.0) + 2.0 * across))
-        row, row_x, row_xx = 0.0, 0.0, 0.0
-        for i in range(first, last + 1):
-            dx = i - x
-            value = stamp[j, i] * weight
-            row += value
-            row_x += value * dx
-            row_xx += value * dx * dx
-            weight *= ratio
-            ratio *= step
-        s += row
-        sx += row_x
-        sxx += row_xx
-        sy += row * dy
-        sxy += row_x * dy
-        syy += row * dy * dy
-    return y_first <= y_last, s, sx, sy, sxx, syy, sxy
-
-
-@njit
 def _fourth_moment(stamp: FloatArray, x: float, y: float, i_xx: float, i_yy: float, i_xy: float) -> Any:
     """Return the sum of weight times image times the fourth power of the radius in sigmas."""
     total = 0.0
     for j in range(stamp.shape[0]):
         dy = j - y
-        if dy * dy * (i_yy - i_xy * i_xy / i_xx) > _MAX_EXPONENT:
-            continue
-        first, last = _row_range(dy, x, stamp.shape[1], i_xx, i_yy, i_xy)
+        first, last = row_range(dy, x, 0, stamp.shape[1] - 1, i_xx, i_yy, i_xy, _MAX_EXPONENT)
         for i in range(first, last + 1):
             dx = i - x
             square = dx * (dx * i_xx + 2.0 * dy * i_xy) + dy * dy * i_yy

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,7 @@ from ..image.exposure import Exposure
 from .measures import Measured, match_within, median_of, rms_of
 from .residuals import Table
 from .selection import usable
+from .true_shapes import size_and_ellipticity
 from .truth import Truth
 
 __all__ = ["psf_numbers", "psf_residuals"]
@@ -31,19 +34,20 @@ def psf_residuals(truth: Truth, exposure: Exposure, used_xy: FloatArray) -> Tabl
     near_used, _ = match_within(truth.psf_xy, used_xy, 3.0)
     unused = np.flatnonzero(~near_used & usable(truth.psf_xy[:, 0], truth.psf_xy[:, 1], exposure))
     x, y = truth.psf_xy[unused].T
-    true = np.array([_size_and_ellipticity(truth.psf_stamps[k]) for k in unused]).reshape(-1, 3)
-    stamps = (exposure.psf.kernel_image(*position) for position in zip(x, y, strict=True))
-    model = np.array([_size_and_ellipticity(stamp) for stamp in stamps]).reshape(-1, 3)
-    e1, e2 = (model[:, 1:] - true[:, 1:]).T
-    return {"x": x, "y": y, "size": 100 * (model[:, 0] / true[:, 0] - 1), "e1": e1, "e2": e2}
+    true = _size_and_ellipticity([truth.psf_stamps[k] for k in unused])
+    model = _size_and_ellipticity([exposure.psf.kernel_image(*position) for position in zip(x, y, strict=True)])
+    size, e1, e2 = (100 * (model[0] / true[0] - 1), model[1] - true[1], model[2] - true[2])
+    return {"x": x, "y": y, "size": size, "e1": e1, "e2": e2}
 
 
-def _size_and_ellipticity(stamp: FloatArray) -> tuple[float, float, float]:
-    """Return determinant radius (pixel) and distortion e1, e2 of a centred stamp, by adaptive moments."""
-    centre = (stamp.shape[0] - 1) / 2
-    moments = adaptive_moments(np.ascontiguousarray(stamp, dtype=np.float64), centre, centre)
-    xx, yy, xy = moments.xx, moments.yy, moments.xy
-    return (xx * yy - xy**2) ** 0.25, (xx - yy) / (xx + yy), 2 * xy / (xx + yy)
+def _size_and_ellipticity(stamps: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return determinant radius (pixel) and distortion e1, e2 of centred stamps (n,), by adaptive moments."""
+    moments = np.full((len(stamps), 3), np.nan)
+    for number, stamp in enumerate(stamps):
+        centre = (stamp.shape[0] - 1) / 2
+        found = adaptive_moments(np.ascontiguousarray(stamp, dtype=np.float64), centre, centre)
+        moments[number] = found.xx, found.yy, found.xy
+    return size_and_ellipticity(*moments.T)
 
 
 def psf_numbers(table: Table) -> dict[str, Measured]:

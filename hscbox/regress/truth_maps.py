@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..image.sky_wcs import gnomonic
 from .truth import CCD_CENTRE, CCD_HALF, Truth
 
 __all__ = ["PsfMap", "SkyMap"]
@@ -63,10 +64,7 @@ class SkyMap:
 
 def tangent_offsets(ra: FloatArray, dec: FloatArray, ra0: float, dec0: float) -> tuple[FloatArray, FloatArray]:
     """Project positions (degrees) on the plane tangent at (ra0, dec0); return degrees to the East and North."""
-    away, south, latitude = np.deg2rad(np.asarray(ra) - ra0), np.deg2rad(dec0), np.deg2rad(dec)
-    depth = np.sin(south) * np.sin(latitude) + np.cos(south) * np.cos(latitude) * np.cos(away)
-    east = np.cos(latitude) * np.sin(away) / depth
-    north = (np.cos(south) * np.sin(latitude) - np.sin(south) * np.cos(latitude) * np.cos(away)) / depth
+    east, north = gnomonic(ra, dec, ra0, dec0)
     return np.rad2deg(east), np.rad2deg(north)
 
 

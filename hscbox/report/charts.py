@@ -84,6 +84,11 @@ class Axes:
         if self.y_limits[0] <= value <= self.y_limits[1]:
             self.line((self.x_limits[0], value), (self.x_limits[1], value), colour)
 
+    def vertical(self, value: float, colour: Colour = _FRAME) -> None:
+        """Draw a line up the chart."""
+        if self.x_limits[0] <= value <= self.x_limits[1]:
+            self.line((value, self.y_limits[0]), (value, self.y_limits[1]), colour)
+
     def line(self, begin: tuple[float, float], end: tuple[float, float], colour: Colour) -> None:
         """Draw a straight line between two points of the chart."""
         self.canvas.line(*self._place(*begin), *self._place(*end), colour)

@@ -75,7 +75,7 @@ def _astrometry(canvas: Canvas, tables: Tables) -> None:
     cloud = Axes(canvas, 450, 50, 440, 440, limits, limits)
     cloud.frame("bright isolated stars", "RA (mas)", "Dec (mas)")
     cloud.horizontal(0.0)
-    cloud.line((0.0, limits[0]), (0.0, limits[1]), (90, 93, 100))
+    cloud.vertical(0.0)
     cloud.points(stars["ra"], stars["dec"], _STARS, 5)
 
 
