@@ -44,7 +44,9 @@ def test_errors_are_those_of_sources_or_of_frames(monkeypatch: pytest.MonkeyPatc
     assert numbers["aperture_scatter"] == Measured(3.0, 9.0, 200)
     assert numbers["astrometry_bias_ra"] == Measured(4.0, pytest.approx(2.0), 200)
     assert numbers["sky_error"] == Measured(4.0, pytest.approx(2.0), 200)
-    assert numbers["astrometry_worst_corner"].value == 6.0
+    assert numbers["astrometry_worst_corner"] == Measured(4.0, pytest.approx(2.0), 200)
+    # The larger one; the two scatter by 4 / sqrt 2.
+    assert numbers["astrometry_worst_corner_of_all"] == Measured(6.0, pytest.approx(math.sqrt(8.0)), 2)
     # Frames of 2 and 6 with errors of 0.5: their mean square is 20, of which noise makes 0.25.
     assert numbers["psf_gradient_x_of_frames"].value == pytest.approx(math.sqrt(19.75))
     assert numbers["psf_gradient_x_of_frames"].error == pytest.approx(math.sqrt(5.0))

@@ -16,9 +16,13 @@ from hscbox.regress.scores import numbers_of
 
 # Properties of a frame as a whole: the scatter between frames is their error. What the references scatter within a
 # frame is no error of the fit's bias.
-OF_FRAMES = ("astrometry_bias_ra", "astrometry_bias_dec", "psf_zero_point_error", "aperture_zero_point_error")
-# One miss in one frame is a miss.
-WORST = ("astrometry_worst_corner",)
+OF_FRAMES = (
+    "astrometry_bias_ra",
+    "astrometry_bias_dec",
+    "astrometry_worst_corner",
+    "psf_zero_point_error",
+    "aperture_zero_point_error",
+)
 # Begins of the names of what fields of stars say nothing about: galaxies, and the catalogue's faint end.
 OF_GALAXIES = ("kron_bias", "kron_scatter", "moments", "regauss", "galax", "star_purity", "completeness", "purity")
 STARS = "stars"
@@ -26,6 +30,9 @@ STARS = "stars"
 # What may be wrong by chance in every frame and yet right on average.
 EACH_FRAME = ("psf_zero_point_error", "psf_magnitude_slope", "psf_gradient_x", "psf_gradient_y")
 SUFFIX = "_of_frames"
+# The more frames, the larger: shown beside the mean of the frames.
+WORST = "astrometry_worst_corner"
+WORST_SUFFIX = "_of_all"
 
 
 def _rows() -> Iterator[Limit]:
@@ -33,6 +40,8 @@ def _rows() -> Iterator[Limit]:
         yield limit
         if limit.name in EACH_FRAME:
             yield replace(limit, name=limit.name + SUFFIX, title=f"{limit.title}, rms of frames", floor=None)
+        if limit.name == WORST:
+            yield replace(limit, name=limit.name + WORST_SUFFIX, title=f"{limit.title}, worst frame", floor=None)
 
 
 ROWS = tuple(_rows())
@@ -55,9 +64,9 @@ def together(frames: Sequence[Frame]) -> dict[str, Measured]:
     """Return the numbers of several frames.
 
     Where a number comes from sources it is that of the sources of all frames; its error is the larger one of two: that
-    of these sources, by bootstrap, and that of the mean of the frames' own numbers. Other numbers are means, but the
-    worst of all frames where one frame counts. What may be wrong in every frame and right on average has a second
-    number: the root mean square of the frames' own numbers without what their errors explain.
+    of these sources, by bootstrap, and that of the mean of the frames' own numbers. Other numbers are means. What may
+    be wrong in every frame and right on average has a second number: the root mean square of the frames' own numbers
+    without what their errors explain. The worst corner has one as well: that of the worst frame.
     """
     done = [frame for frame in frames if not frame.failure]
     if not done:
@@ -66,7 +75,16 @@ def together(frames: Sequence[Frame]) -> dict[str, Measured]:
     numbers = {limit.name: _together(limit.name, done, of_sources.get(limit.name)) for limit in LIMITS}
     for name in EACH_FRAME:
         numbers[name + SUFFIX] = _each_frame([frame.numbers[name] for frame in done])
+    numbers[WORST + WORST_SUFFIX] = _worst([frame.numbers[WORST].value for frame in done])
     return numbers
+
+
+def _worst(values: Sequence[float]) -> Measured:
+    """Return the largest, with the scatter of the frames as its error."""
+    known = [value for value in values if math.isfinite(value)]
+    if not known:
+        return NOT_MEASURED
+    return Measured(max(known), float(np.std(known, ddof=1)) if len(known) > 1 else 0.0, len(known))
 
 
 def _each_frame(own: Sequence[Measured]) -> Measured:
@@ -85,8 +103,6 @@ def _together(name: str, frames: Sequence[Frame], of_sources: Measured | None) -
         return NOT_MEASURED if of_sources is None else of_sources
     scatter = float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else own[0].error
     count = sum(number.n for number in own)
-    if name in WORST:
-        return Measured(float(values.max()), scatter, len(values))
     if name in OF_FRAMES or of_sources is None:
         return Measured(float(values.mean()), scatter, count)
     # Few sources a frame make the frames' own numbers poor: then the sources of all say it better.

@@ -15,15 +15,15 @@ HEAD = """# The long validation
 
 `make validate-long` simulates full frames of CCD 55, 300 s each, processes them and compares the outcome with the
 truth. The groups: r at a seeing of 0.45, 0.6 and 0.9 arcsec; r at 0.6 with a PSF of ellipticity 0.15; g, i, z and y at
-0.6; and *stars*, fields in r with four times the stars and no galaxies, for what needs many isolated stars. Frames of a
-group differ in the synthetic sky, PSF and camera. This page and `testdata/validate/long.json` are what it wrote; the
-JSON has the numbers of each frame too. What each number means: [validation](validation.md).
+0.6; and *stars*, fields in r, and in y at 0.6, with four times the stars and no galaxies, for what needs many isolated
+stars. Frames of a group differ in the synthetic sky, PSF and camera. This page and `testdata/validate/long.json` are
+what it wrote; the JSON has the numbers of each frame too. What each number means: [validation](validation.md).
 
 A number is that of the sources of all frames of the group, with its standard error by bootstrap, or that of the mean of
-the frames if this is larger. Biases of the astrometry and numbers of pixels are means over the frames; the worst corner
-is that of all frames. *rms of frames* is the root mean square of the frames' own numbers without what their errors
-explain: it sees what is wrong in every frame by chance, and right on average. Fields of stars are judged by their stars
-alone.
+the frames if this is larger. Biases of the astrometry, worst corners and numbers of pixels are means over the frames;
+*worst frame* is the largest of all, with the scatter of the frames as its error. *rms of frames* is the root mean
+square of the frames' own numbers without what their errors explain: it sees what is wrong in every frame by chance, and
+right on average. Fields of stars are judged by their stars alone.
 
 * **Bold**: the target is missed. **Bold with !**: by more than the error.
 * **?**: the error exceeds a third of the target (of what is missing to 1, for shares).

@@ -9,27 +9,19 @@ import lsst.pex.config as pex_config
 import numpy as np
 import numpy.typing as npt
 
-from ..camera.distortion import PIXEL_SCALE
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import AstrometryError, WcsGateError
 from ..image.wcs import SkyWcs
 from ..task_metadata import timed, timed_method
 from .fit_wcs import FitTanSipWcsConfig, WcsFit, fit_with_rejection
 from .matcher import Match, MatchOptimisticBConfig
+from .position_errors import LEAST_EXTRA_ARCSEC, extra_scatter, pair_errors
 from .ref_objects import ReferenceRegion
 from .source_matcher import SourceMatcher
 
 __all__ = ["AstrometryConfig", "AstrometrySolution", "AstrometryTask"]
 
 FloatArray = npt.NDArray[np.float64]
-
-# Beyond photon noise, positions have errors of this order: atmosphere and centroid systematics (Bosch et al.
-# 2018). Without it a handful of bright stars would carry the whole fit.
-_FLOOR_ARCSEC = 0.005
-# Reference catalogues of 2017 state no position errors: those of PS1 are this fraction of its seeing (sigma, arcsec)
-# divided by the signal to noise, on top of a floor.
-_REFERENCE_SEEING_ARCSEC = 0.47
-_REFERENCE_FLOOR_ARCSEC = 0.006
 
 
 class AstrometryConfig(pex_config.Config):  # type: ignore[misc]
@@ -58,12 +50,15 @@ class AstrometrySolution:
         Indices into the source catalogue and the reference catalogue.
     scatter_mean, scatter_std
         Mean and standard deviation of the on-sky distances, arcsec.
+    extra
+        Scatter of the positions per axis beyond their known errors, arcsec.
     """
 
     fit: WcsFit
     match: Match
     scatter_mean: float
     scatter_std: float
+    extra: float
 
 
 class AstrometryTask:
@@ -88,16 +83,17 @@ class AstrometryTask:
         # The WCS of a raw header has no distortion to hold on to.
         camera = wcs if wcs.sip_order else None
         solution: AstrometrySolution | None = None
+        extra = LEAST_EXTRA_ARCSEC
         rounds = 0
         for round_ in range(self.config.maxIter):
             try:
-                solution = self._match_and_fit(sources, region, wcs, radius, camera, fitted=round_ > 0)
+                solution = self._match_and_fit(sources, region, wcs, radius, camera, extra, fitted=round_ > 0)
             except AstrometryError:
                 if solution is None:
                     raise
                 break
             rounds += 1
-            wcs = solution.fit.wcs
+            wcs, extra = solution.fit.wcs, solution.extra
             radius = min(
                 solution.scatter_mean + self.config.matchDistanceSigma * solution.scatter_std,
                 self.config.matcher.maxMatchDistArcSec,
@@ -113,6 +109,7 @@ class AstrometryTask:
             solution.scatter_mean,
             solution.scatter_std,
         )
+        self.log.info("Positions scatter by %.1f mas per axis beyond their known errors", 1e3 * solution.extra)
         return solution
 
     def _match_and_fit(
@@ -122,22 +119,25 @@ class AstrometryTask:
         wcs: SkyWcs,
         radius: float,
         camera: SkyWcs | None,
+        extra: float,
         *,
         fitted: bool,
     ) -> AstrometrySolution:
         match = self.matcher.match_sources(sources, region, wcs, radius, fitted=fitted)
         ra, dec = region.sky
+        error = pair_errors(sources, region, match)
         with timed(f"{self.name}.wcsFitter", "fitWcs"):
             fit = fit_with_rejection(
                 sources["slot_Centroid_x"][match.source],
                 sources["slot_Centroid_y"][match.source],
                 ra[match.reference],
                 dec[match.reference],
-                1 / _position_error(sources, region, match),
+                1 / np.hypot(error, extra),
                 self.config.wcsFitter,
                 camera,
             )
-        return AstrometrySolution(fit, match, float(np.mean(fit.distance)), float(np.std(fit.distance)))
+        mean, std = float(np.mean(fit.distance)), float(np.std(fit.distance))
+        return AstrometrySolution(fit, match, mean, std, extra_scatter(fit.residual[fit.used], error[fit.used]))
 
     def _gate(self, solution: AstrometrySolution) -> None:
         scatter = float(np.median(solution.fit.distance))
@@ -150,32 +150,3 @@ class AstrometryTask:
                 scatter=scatter,
                 matches=len(solution.match),
             )
-
-
-def _position_error(sources: SourceCatalog, region: ReferenceRegion, match: Match) -> FloatArray:
-    """Return the expected error per axis of each pair, arcsec: source, reference and floor in quadrature."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        # An extended source has an error of its own size over the signal to noise.
-        size = np.sqrt((sources["slot_Shape_xx"] + sources["slot_Shape_yy"])[match.source] / 2)
-        noise = sources["slot_PsfFlux_fluxSigma"][match.source] / sources["slot_PsfFlux_flux"][match.source]
-    source_error = np.nan_to_num(size * noise, nan=1.0, posinf=1.0) * PIXEL_SCALE
-    reference_error = np.hypot(
-        _REFERENCE_SEEING_ARCSEC * _least_relative_error(region.catalog)[match.reference],
-        _REFERENCE_FLOOR_ARCSEC,
-    )
-    if "coord_ra_err" in region.catalog.schema.names():
-        stated = np.rad2deg(region.catalog["coord_ra_err"][match.reference].astype(np.float64)) * 3600
-        reference_error = np.where(np.isfinite(stated) & (stated > 0), stated, reference_error)
-    error: FloatArray = np.sqrt(source_error**2 + reference_error**2 + _FLOOR_ARCSEC**2)
-    return error
-
-
-def _least_relative_error(catalog: SourceCatalog) -> FloatArray:
-    """Return the relative flux error (n,) of the best band: positions come from all bands. 0.1 where there is none."""
-    bands = [name for name in catalog.schema.names() if name.endswith("_flux") and f"{name}Sigma" in catalog]
-    least = np.full(len(catalog), np.inf)
-    for name in bands:
-        flux, error = catalog[name], catalog[f"{name}Sigma"]
-        known = (flux > 0) & (error > 0)
-        least[known] = np.minimum(least[known], error[known] / flux[known])
-    return np.where(np.isfinite(least), least, 0.1)

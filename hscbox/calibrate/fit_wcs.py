@@ -71,11 +71,14 @@ class WcsFit:
         Which pairs survived the rejection (n,).
     distance
         On-sky separation of all pairs under the solution (n,), arcsec.
+    residual
+        Source minus reference of all pairs to the east and the north (n, 2), arcsec.
     """
 
     wcs: SkyWcs
     used: npt.NDArray[np.bool_]
     distance: FloatArray
+    residual: FloatArray
 
 
 def fit_tan_sip(
@@ -220,8 +223,10 @@ def fit_with_rejection(
         fit_x, fit_y = wcs.sky_to_pixel(ra, dec)
         dx, dy = (fit_x - x) * weight, (fit_y - y) * weight
         used = _near(dx, used, config.rejSigma) & _near(dy, used, config.rejSigma)
-    distance = 3600 * separation(*wcs.pixel_to_sky(x, y), ra, dec)
-    return WcsFit(wcs, used, distance)
+    fit_ra, fit_dec = wcs.pixel_to_sky(x, y)
+    centre = _mean_position(ra, dec)
+    residual = RAD_TO_ARCSEC * np.subtract(gnomonic(fit_ra, fit_dec, *centre), gnomonic(ra, dec, *centre)).T
+    return WcsFit(wcs, used, 3600 * separation(fit_ra, fit_dec, ra, dec), residual)
 
 
 def _near(residual: FloatArray, used: npt.NDArray[np.bool_], n_sigma: float) -> npt.NDArray[np.bool_]:

@@ -92,8 +92,8 @@ class PhotoCalTask:
 
     def _bad(self, sources: SourceCatalog, region: ReferenceRegion, match: Match) -> npt.NDArray[np.bool_]:
         """Return which matches (n,) have a flagged source, or a reference that is not photometric."""
-        # The aperture of a blend holds its children's light.
-        bad: npt.NDArray[np.bool_] = sources["deblend_nChild"][match.source] > 0
+        # The deblender's division of light has errors that no weight contains.
+        bad: npt.NDArray[np.bool_] = sources["parent"][match.source] != 0
         bad |= ~(sources["slot_PsfFlux_flux"][match.source] > 0)
         for flag in self.config.badFlags:
             bad |= sources[flag][match.source]

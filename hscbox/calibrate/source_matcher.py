@@ -59,7 +59,7 @@ class SourceMatcher:
         if not len(usable):
             raise NoMatchError(
                 f"None of {len(sources)} sources is usable for matching "
-                f"(isolated, unflagged, S/N of {self.config.sourceFluxType}Flux > {self.config.minSnr:g})",
+                f"(no blends, unflagged, S/N of {self.config.sourceFluxType}Flux > {self.config.minSnr:g})",
                 remedy="Lower calibrate.astrometry.matcher.minSnr, or check the raw frame",
                 sources=len(sources),
                 usable=0,
@@ -128,7 +128,8 @@ class SourceMatcher:
             bright = flux / sources[f"{self._flux}Sigma"] > self.config.minSnr
         usable: npt.NDArray[np.bool_] = (
             bright
-            & (sources["parent"] == 0)
+            # The centre of a blend is that of none of its objects.
+            & (sources["deblend_nChild"] == 0)
             & np.isfinite(sources["slot_Centroid_x"])
             & np.isfinite(sources["slot_Centroid_y"])
             & ~sources["slot_Centroid_flag"]

@@ -86,8 +86,10 @@ def expected_snr(truth: Truth, exposure: Exposure) -> FloatArray:
     Galaxies are taken as Gaussians of the PSF's size and their half-light radius in quadrature.
     """
     sky_variance = float(np.median(exposure.variance))
+    # The sky's electrons make nearly all of its variance, whatever the amplifier's gain and the flat.
+    gain = float(np.median(truth.sky)) / sky_variance
     sigma2 = (fwhm_of(exposure) / FWHM) ** 2 + (truth.half_light_radius_px / GAUSSIAN_HALF_LIGHT) ** 2
-    noise = np.sqrt(4 * np.pi * sigma2 * sky_variance + truth.flux)
+    noise = np.sqrt(4 * np.pi * sigma2 * sky_variance + truth.flux / gain)
     snr: FloatArray = truth.flux / noise
     return snr
 
@@ -120,10 +122,16 @@ def trend_stars(truth: Truth, sources: SourceCatalog, exposure: Exposure) -> Pai
 
 
 def isolated_stars(truth: Truth, sources: SourceCatalog, exposure: Exposure, snr: tuple[float, float]) -> Pairs:
-    """Find stars within limits of the expected S/N whose neighbours within 15 pixels have half of a flux error."""
+    """Find stars within limits of the expected S/N whose neighbours within 15 pixels have half of a flux error.
+
+    No error bar contains how the deblender divided light, so that stars in a blend are left out, for instance those on
+    the wings of a neighbour beyond 15 pixels.
+    """
     expected = expected_snr(truth, exposure)
     wanted = truth.is_star & (expected > snr[0]) & (expected <= snr[1])
-    return _clean(truth, sources, exposure, wanted & truth.isolated(_ISOLATION_PX, 0.5 / expected, wanted))
+    found = _clean(truth, sources, exposure, wanted & truth.isolated(_ISOLATION_PX, 0.5 / expected, wanted))
+    alone = sources["parent"][found.rows] == 0
+    return Pairs(found.truth[alone], found.rows[alone])
 
 
 def isolated_galaxies(truth: Truth, sources: SourceCatalog, exposure: Exposure) -> Pairs:

@@ -35,6 +35,7 @@ def _sources(x, y, flux, saturated=False):
     schema = make_minimal_schema()
     for name in ("c_x", "c_y", "f_flux", "f_fluxSigma", "s_xx", "s_yy"):
         schema.add(Field(name, "D", name))
+    schema.add(Field("deblend_nChild", "I", "number of children"))
     for name in ("c_flag", "f_flag", *(f"base_PixelFlags_{flag}" for flag in _FLAGS)):
         schema.add(Field(name, "Flag", name))
     for slot, name in (("Centroid", "c"), ("PsfFlux", "f"), ("Shape", "s")):
@@ -101,6 +102,23 @@ def test_references_weigh_by_their_best_band():
     _, found_dec = solution.fit.wcs.pixel_to_sky(sources["c_x"], sources["c_y"])
     # 20/62 mas, and the mean of a hundred of 5 mas.
     assert np.mean(found_dec - dec) * 3.6e6 == pytest.approx(0.3, abs=3 * 0.5)
+
+
+def test_children_are_matched_and_blends_are_not():
+    """Every fifth source is the child of a blend, whose own centre lies half an arcsecond beside it."""
+    sources, region, start, _ = _field()
+    children = np.flatnonzero(np.arange(_N) % 5 == 0)
+    blends = np.arange(len(children))
+    x, y, flux = (
+        np.concatenate([sources[name][children] + shift, sources[name]])
+        for name, shift in (("c_x", 3.0), ("c_y", 0.0), ("f_flux", 0.0))
+    )
+    blended = _sources(x, y, flux)
+    blended["deblend_nChild"][blends] = 2
+    blended["parent"][len(blends) + children] = blended["id"][blends]
+    solution = AstrometryTask(AstrometryConfig(), "astrometry").run(blended, region, start)
+    assert not np.isin(blends, solution.match.source).any()
+    assert np.isin(len(blends) + children, solution.match.source).mean() > 0.9
 
 
 def test_unrelated_references_are_unable_to_match():

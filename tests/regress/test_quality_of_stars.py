@@ -18,7 +18,7 @@ from hscbox.regress.quality_positions import corner_numbers, corner_residuals, p
 from hscbox.regress.quality_psf import psf_numbers, psf_residuals
 from hscbox.regress.quality_pulls import pull_numbers, pull_residuals
 from hscbox.regress.residuals import pooled
-from hscbox.regress.selection import Pairs, bright_stars, isolated_stars, trend_stars
+from hscbox.regress.selection import Pairs, bright_stars, expected_snr, isolated_stars, trend_stars
 
 from .stars import GAIN, SIGMA, VARIANCE, WCS, frame, gaussian
 
@@ -150,6 +150,22 @@ def test_neighbours_take_a_star_from_the_isolated_ones():
     truth = replace(made.truth, x=x, y=y, flux=flux)
     chosen = isolated_stars(truth, made.sources, made.exposure, (20.0, 250.0)).truth
     assert 0 not in chosen and 1 in chosen
+
+
+def test_stars_of_a_blend_are_not_isolated():
+    made = frame((25.0, 240.0))
+    made.sources["parent"][3] = 7
+    chosen = isolated_stars(made.truth, made.sources, made.exposure, (20.0, 250.0)).truth
+    assert 3 not in chosen and len(chosen) == len(made.truth.x) - 1
+
+
+def test_expected_signal_to_noise_counts_electrons():
+    """Photon noise of 3 electrons per ADU: the fluxes were made for these limits."""
+    made = frame((25.0, 2500.0))
+    expected = expected_snr(made.truth, made.exposure)
+    noise = made.sources["psf_fluxSigma"]
+    np.testing.assert_allclose(expected, made.truth.flux / noise, rtol=2e-3)
+    assert 25 * 0.99 < expected.min() < 30 and 2000 < expected.max() < 2500 * 1.01
 
 
 def test_psf_model_that_is_one_per_cent_too_large():
