@@ -315,6 +315,11 @@ def test_configured_names_are_checked_before_the_run(guide, tmp_path, override):
 
 
 def test_mixed_run_reports_all_and_exits_with_the_gravest(guide, tmp_path):
-    done = process(guide.input, tmp_path / "output", ids=("--id", "visit=40984^40986", "ccd=55"))
+    done = process(guide.input, tmp_path / "output", ids=("--id", "visit=40984^40986", "ccd=55^56"))
     assert done.returncode == 4
-    assert "1 of 2 CCDs done" in done.stdout and "visit=40986" in done.stderr
+    assert "1 of 4 CCDs done" in done.stdout and "visit=40986" in done.stderr
+    # Each id that stands for nothing counts, in words that --id takes.
+    table = done.stdout.partition("Failures")[2].splitlines()
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in table if line.startswith("│")]
+    assert [row[0] for row in rows if row[1]] == ["3"]
+    assert [row[-1] for row in rows] == ["visit=40984 ccd=56", "visit=40986 ccd=55^56"]

@@ -1,4 +1,8 @@
-"""What the camera's distortion contributes to the fit of a WCS: the order that it asks for, and a prior."""
+"""What the camera's distortion contributes to the fit of a WCS: the order that it asks for, and a prior.
+
+Terms of degree two and more are drawn to the camera's. How strongly is decided by the matches themselves: the most
+probable deviation is taken, all values of the terms considered (MacKay 1992, Neural Computation 4, 415).
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,19 @@ import numpy.typing as npt
 from ..image.sky_wcs import gnomonic
 from ..image.wcs import SkyWcs
 
-__all__ = ["RAD_TO_ARCSEC", "describing_order", "design_matrix", "distortion_prior"]
+__all__ = ["RAD_TO_ARCSEC", "describing_order", "design_matrix", "distortion_prior", "likely_deviation"]
 
 FloatArray = npt.NDArray[np.float64]
 
 RAD_TO_ARCSEC = 180 / np.pi * 3600
 
-# How far a distortion term of degree two may differ from the camera's, at half the length of a CCD. What flexure,
-# filters and refraction change varies over the field of view, eight times as long as a CCD: half an arcsecond there is
-# this much here, and each degree more makes a term eight times smaller. A factor of four leaves room for chips that
-# bend. Three hundred references of 15 mas find a term to 3 mas: the limit takes a tenth of it.
-_PRIOR_ARCSEC = 0.01
-_PRIOR_RATIO = 0.25
+# How far distortion terms of degree two may differ from the camera's (sigma), at half the length of a CCD. What
+# flexure, filters and refraction change varies over the field of view, eight times as long as a CCD: a third of an
+# arcsecond there is five milliarcseconds here. That is the guess, good to a factor of three (sigma of the logarithm).
+_DEVIATIONS_ARCSEC = np.geomspace(0.0005, 0.1, 47)
+_GUESS_ARCSEC, _GUESS_FACTOR = 0.005, 3.0
+# Each degree more makes a term eight times smaller; a factor of four leaves room for chips that bend.
+_RATIO = 0.25
 _PRIOR_GRID = 11
 # To this the camera's distortion must be described at the worst place of the CCD: a fifth of the scatter of good stars.
 _TRUNCATION_ARCSEC = 0.001
@@ -31,6 +36,8 @@ def design_matrix(u: FloatArray, v: FloatArray, powers: list[tuple[int, int]]) -
 
 
 def distortion_prior(
+    design: FloatArray,
+    values: FloatArray,
     start: SkyWcs,
     powers: list[tuple[int, int]],
     centre: FloatArray,
@@ -41,16 +48,48 @@ def distortion_prior(
 ) -> tuple[FloatArray, FloatArray]:
     """Return rows that draw the terms of degree two and more to those of `start`, for the least squares.
 
-    `wide` is half the width in units of `scale`: beyond the sides of the CCD the polynomials of `start` mean nothing.
+    Parameters
+    ----------
+    design, values
+        Rows of the matches, weighted (n, terms) and (n, 2).
+    start, powers, centre, scale, ra0, dec0
+        The camera's WCS, and what the terms mean: monomials of pixels less `centre` in units of `scale`, arcsec on the
+        tangent plane at ra0, dec0 (degrees).
+    wide
+        Half the width in units of `scale`: beyond the sides of the CCD the polynomials of `start` mean nothing.
     """
     u, v, plane = _camera_plane(start, centre, scale, wide, ra0, dec0)
-    terms = np.linalg.lstsq(design_matrix(u, v, powers), plane, rcond=None)[0]
-    weights = np.array([_prior_weight(sum(power)) for power in powers])
+    terms: FloatArray = np.linalg.lstsq(design_matrix(u, v, powers), plane, rcond=None)[0].astype(np.float64)
+    degrees = np.array([sum(power) for power in powers])
+    spread = np.where(degrees >= 2, _RATIO ** (degrees - 2.0), 0.0)
+    spread *= likely_deviation(design, values - design @ terms, spread)
+    weights = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1.0), 0.0)
     return np.diag(weights), terms * weights[:, None]
 
 
-def _prior_weight(degree: int) -> float:
-    return float(_PRIOR_RATIO ** (2 - degree) / _PRIOR_ARCSEC) if degree >= 2 else 0.0
+def likely_deviation(design: FloatArray, residual: FloatArray, spread: FloatArray) -> float:
+    """Return by how much (arcsec) terms most probably deviate from the camera's.
+
+    What is free is projected out; along the principal axes of the rest, residuals have the variance
+    1 + (deviation times singular value)^2. The guess of the logarithm counts as one measurement.
+
+    Parameters
+    ----------
+    design
+        Weighted rows of the matches (n, terms).
+    residual
+        Their weighted residuals from the camera's terms (n, 2), errors 1.
+    spread
+        How far each term deviates in units of the deviation (terms,); 0 for terms that are free.
+    """
+    free = np.linalg.qr(design[:, spread == 0])[0]
+    drawn = design[:, spread > 0] * spread[spread > 0]
+    axes, singular, _ = np.linalg.svd(drawn - free @ (free.T @ drawn), full_matrices=False)
+    along = axes.T @ residual
+    variance = 1 + (_DEVIATIONS_ARCSEC[:, None] * singular) ** 2
+    improbable = np.sum(2 * np.log(variance) + np.sum(along**2, axis=1) / variance, axis=1)
+    improbable += (np.log(_DEVIATIONS_ARCSEC / _GUESS_ARCSEC) / np.log(_GUESS_FACTOR)) ** 2
+    return float(_DEVIATIONS_ARCSEC[np.argmin(improbable)])
 
 
 def _camera_plane(

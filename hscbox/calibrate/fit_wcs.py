@@ -107,8 +107,8 @@ def fit_tan_sip(
     iterations
         The reference pixel is moved to where the polynomial reaches the reference sky position this many times.
     start
-        A WCS with the camera's distortion. Terms of degree two and more are drawn to its own, within what flexure,
-        filters and refraction change of them, so that corners without matches are not left to extrapolation.
+        A WCS with the camera's distortion. Terms of degree two and more are drawn to its own, as strongly as the
+        matches make likely, so that corners without matches are not left to extrapolation.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def fit_tan_sip(
         values = np.stack([xi, eta], axis=1) * weight[:, None]
         if start is not None:
             wide = float(np.ptp(x)) / 2 / scale
-            rows, wanted = distortion_prior(start, powers, centre, scale, wide, ra0, dec0)
+            rows, wanted = distortion_prior(design, values, start, powers, centre, scale, wide, ra0, dec0)
             design, values = np.concatenate([design, rows]), np.concatenate([values, wanted])
         solution = np.linalg.lstsq(design, values, rcond=None)[0]
         coefficients = {power: solution[k] / 3600 / scale ** sum(power) for k, power in enumerate(powers)}

@@ -14,7 +14,7 @@ from pathlib import Path
 from lsst.pex.config import FieldValidationError
 
 from ..butler.butler import Butler
-from ..butler.data_id import parse_ids
+from ..butler.data_id import format_data_id, parse_ids
 from ..butler.lookup import Expansion
 from ..butler.paths import rerun_paths, with_prefix
 from ..butler.repository import Repository, open_repository
@@ -152,7 +152,7 @@ def _process(
     ]
     timeout = arguments.timeout if arguments.timeout > 0 else DEFAULT_TIMEOUT
     outcomes = list(run_jobs(jobs, processes=arguments.processes, timeout=timeout, raise_errors=arguments.do_raise))
-    outcomes += [_missing_outcome(places.input, ids)] if ids.missing else []
+    outcomes += _missing_outcomes(places.input, ids)
     print_summary(outcomes, time.monotonic() - started)
     return combined_status(outcomes)
 
@@ -164,11 +164,15 @@ def _unknown(root: Path, ids: Expansion) -> UnknownDataIdError:
     return UnknownDataIdError(f"{ids.missing_summary()} in {root}{reason}", remedy=remedy, missing=len(ids.missing))
 
 
-def _missing_outcome(root: Path, ids: Expansion) -> CcdOutcome:
+def _missing_outcomes(root: Path, ids: Expansion) -> Iterator[CcdOutcome]:
+    """Yield a failure for each id that stands for nothing; the log gets one line for all."""
+    if not ids.missing:
+        return
     error = _unknown(root, ids)
     logging.getLogger("processCcd").error("%s", error)
-    first: DataId = {"visit": "?", "ccd": "?", **ids.missing[0]}
-    return CcdOutcome(first, int(error.exit_status), error.code, str(error))
+    for data_id in ids.missing:
+        named: DataId = {"visit": "?", "ccd": "?", **data_id}
+        yield CcdOutcome(named, int(error.exit_status), error.code, f"No data found for {format_data_id(data_id)}")
 
 
 def _clobber(output: Path, source: Path) -> None:

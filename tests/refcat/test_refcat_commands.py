@@ -52,7 +52,7 @@ def test_fetch_interrupted_and_continued(knows: TapTable, service: str, tmp_path
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert "1 of 4 parts are complete" in errors
     assert "Traceback" not in errors
     assert not (tmp_path / "gaia").exists()
