@@ -302,6 +302,7 @@ def test_unknown_config_field_and_value(guide, tmp_path):
     [
         "calibrate.photoCal.fluxField=slot_NoFlux_flux",
         "calibrate.photoCal.badFlags=no_such_flag",
+        "calibrate.photoCal.photoCatName=no_such_catalogue",
         "calibrate.astrometry.matcher.sourceFluxType=Nope",
         "charImage.measurePsf.starSelector.badFlags=no_such_flag",
         "charImage.measureApCorr.starFlag=no_such_flag",

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import numpy.typing as npt
 
-from ..camera.colorterms import color_term
+from ..camera.colorterms import color_term, require_color_terms
 from ..camera.filters import filter_by_canonical_name
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import MissingInputError, NoMatchError, NoPhotometryMatchError
@@ -35,6 +35,11 @@ class PhotoCalTask:
         Dotted task name, for log and metadata.
     loader
         Gives the photometric references.
+
+    Raises
+    ------
+    ConfigError
+        No colour terms are known for the catalogue.
     """
 
     def __init__(
@@ -44,6 +49,8 @@ class PhotoCalTask:
         self.name = name
         self.log = logging.getLogger(name)
         self.loader = loader
+        if config.applyColorTerms:
+            require_color_terms(self._catalogue, config.colorTermVersion)
         self.matcher = SourceMatcher(matcher_config, f"{name}.matcher")
 
     @timed_method
@@ -103,12 +110,16 @@ class PhotoCalTask:
             self.log.debug("No '%s' flag in the reference catalogue", _PHOTOMETRIC)
         return bad
 
+    @property
+    def _catalogue(self) -> str:
+        return self.config.photoCatName or str(self.loader.config.ref_dataset_name)
+
     def _reference_magnitudes(self, region: ReferenceRegion, filter_name: str) -> ReferenceMagnitudes:
         config, catalog = self.config, region.catalog
         if not config.applyColorTerms:
             flux = (catalog[region.flux_field], catalog[f"{region.flux_field}Sigma"])
             return reference_magnitudes(flux, flux, None)
-        name = config.photoCatName or str(self.loader.config.ref_dataset_name)
+        name = self._catalogue
         self.log.info(
             "Applying color terms for filterName='%s', config.photoCatName=%s because config.applyColorTerms is True",
             filter_name,

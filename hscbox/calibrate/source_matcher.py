@@ -54,6 +54,14 @@ class SourceMatcher:
             No usable sources or no matches.
         """
         self.log.info("filterStars purged 0 reference stars, leaving %d stars", len(region.catalog))
+        if not len(region.catalog):
+            raise NoMatchError(
+                f"Unable to match {len(sources)} sources: the reference catalogue lists no object within "
+                f"{region.radius:.3g} degrees of RA {region.ra:.4f}, Dec {region.dec:.4f}",
+                remedy="Check that the reference catalogue covers the field",
+                sources=len(sources),
+                references=0,
+            )
         usable = np.flatnonzero(self._usable(sources))
         self.log.info("Purged %d unusable sources, leaving %d usable sources", len(sources) - len(usable), len(usable))
         if not len(usable):

@@ -168,6 +168,8 @@ class CalibrateTask:
         result = CalibrateResult(exposure, *self._measure(exposure, exposure_id))
         self._copy_flags(ic_sources, result.sources)
         start, exposure.wcs, exposure.photo_calib = exposure.wcs, None, None
+        # Until it is fitted, sky positions are placeholders too.
+        result.sources["coord_ra"][:] = result.sources["coord_dec"][:] = np.nan
         try:
             self._calibrate(result, start)
         except DataError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,7 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ConfigError
 from .tables import read_table
 
-__all__ = ["ColorTerm", "color_term"]
+__all__ = ["ColorTerm", "color_term", "require_color_terms"]
+
+
+_REMEDY = (
+    "Name the catalogue whose colour terms apply with calibrate.photoCal.photoCatName, "
+    "or set calibrate.photoCal.applyColorTerms=False"
+)
 
 
 @dataclass(frozen=True)
@@ -43,16 +50,35 @@ def color_term(refcat_name: str, canonical: str, version: int = 2017) -> ColorTe
     ConfigError
         There is none for this catalogue and filter.
     """
-    rows = [row for row in read_table("colorterms") if row["version"] == version]
-    matching = [row for row in rows if fnmatchcase(refcat_name, row["refcat"])]
+    matching = require_color_terms(refcat_name, version)
     for row in matching:
         if row["filter"] == canonical:
             return ColorTerm(row["primary"], row["secondary"], row["c0"], row["c1"], row["c2"])
-    known = sorted({row["filter"] for row in matching} or {row["refcat"] for row in rows})
-    what = f"filter {canonical!r} with catalogue" if matching else "catalogue"
+    known = sorted({row["filter"] for row in matching})
     raise ConfigError(
-        f"No colour term for {what} {refcat_name!r} in the list of {version}, known are {', '.join(known)}",
-        remedy="Use another reference catalogue or switch colour terms off",
+        f"No colour term for filter {canonical!r} with catalogue {refcat_name!r} in the list of {version}, "
+        f"known are {', '.join(known)}",
+        remedy=_REMEDY,
         refcat=refcat_name,
         filter=canonical,
     )
+
+
+def require_color_terms(refcat_name: str, version: int = 2017) -> list[Any]:
+    """Return the rows of the list of colour terms for the reference catalogue called `refcat_name`.
+
+    Raises
+    ------
+    ConfigError
+        There are none.
+    """
+    rows = [row for row in read_table("colorterms") if row["version"] == version]
+    matching = [row for row in rows if fnmatchcase(refcat_name, row["refcat"])]
+    if not matching:
+        known = sorted({row["refcat"] for row in rows})
+        raise ConfigError(
+            f"No colour term for catalogue {refcat_name!r} in the list of {version}, known are {', '.join(known)}",
+            remedy=_REMEDY,
+            refcat=refcat_name,
+        )
+    return matching

@@ -35,7 +35,7 @@ def _chosen(cat: SourceCatalog, photo_calib: PhotoCalib | None, columns: Sequenc
     if unknown:
         raise UsageError(
             f"The catalogue has no column {', '.join(unknown)}",
-            remedy="Choose from its fields and aliases; getSchema().getOrderedNames() lists them",
+            remedy="Choose from its fields and aliases",
         )
     chosen = {}
     for name in names:

@@ -30,7 +30,7 @@ def export(
     """
     from ..catalog.export import export_csv, export_ds9, export_parquet
     from ..catalog.fits_catalog import read_catalog
-    from ..errors import UsageError
+    from ..errors import MissingInputError, UsageError
     from ..image.fits_exposure import read_exposure
 
     writers: dict[str, Callable[[Path, SourceCatalog, PhotoCalib | None], None]] = {
@@ -41,6 +41,13 @@ def export(
     if output.suffix not in writers:
         raise UsageError(f"Unknown ending '{output.suffix}' of {output}, allowed are {', '.join(writers)}")
     sources = read_catalog(catalog, footprints=False)
-    photo_calib = read_exposure(exposure).photo_calib if exposure is not None else None
+    photo_calib = None
+    if exposure is not None:
+        photo_calib = read_exposure(exposure).photo_calib
+        if photo_calib is None:
+            raise MissingInputError(
+                f"{exposure} has no zero point (FLUXMAG0): its calibration failed, and no magnitudes follow",
+                remedy="Leave out --exposure for instrumental fluxes, or process the CCD again",
+            )
     writers[output.suffix](output, sources, photo_calib)
     typer.echo(f"{len(sources)} rows written to {output}")

@@ -95,7 +95,7 @@ def find_cosmic_rays(
         raise TooManyCosmicRaysError(
             f"more than {n_pixel_max} pixels look like cosmic rays in an image of {image.size} pixels",
             remedy="Look at the image: a wrong PSF or gain makes noise look like cosmic rays; "
-            "the limit is repair.cosmicray.nCrPixelMax",
+            "the limit is charImage.repair.cosmicray.nCrPixelMax",
             limit=n_pixel_max,
         )
     work[y, x] = image[y, x]

@@ -11,7 +11,7 @@ from hscbox.jit import njit
 
 from .sinc_aperture import ellipse_weights, sinc_half_width
 
-__all__ = ["aperture_weights", "elliptical_flux", "scaled_ellipse", "semi_minor", "weighted_sum"]
+__all__ = ["aperture_weights", "scaled_ellipse", "semi_minor", "weighted_sum"]
 
 
 @njit
@@ -28,26 +28,6 @@ def scaled_ellipse(xx: float, yy: float, xy: float, radius: float) -> tuple[floa
 
 
 @njit
-def elliptical_flux(
-    image: Any, variance: Any, x: float, y: float, xx: float, yy: float, xy: float, max_sinc: float, table: Any
-) -> tuple[float, float, bool]:
-    """Return flux, error and whether the aperture r^T Q^-1 r <= 1 about (x, y) fits in the image (else nan).
-
-    Parameters
-    ----------
-    max_sinc
-        Largest semi-minor axis [px] measured with sinc weights.
-    table
-        `sinc_aperture.sine_integral_table`.
-    """
-    inside, left, bottom, weights = aperture_weights(image.shape, x, y, xx, yy, xy, max_sinc, table)
-    if not inside:
-        return np.nan, np.nan, False
-    flux, noise = weighted_sum(image, variance, weights, left, bottom)
-    return flux, np.sqrt(noise), True
-
-
-@njit
 def aperture_weights(
     shape: tuple[int, int],
     x: float,
@@ -58,7 +38,17 @@ def aperture_weights(
     max_sinc: float,
     table: Any,
 ) -> tuple[bool, int, int, Any]:
-    """Return whether the aperture fits in an image (height, width), its first column and row, and its weights."""
+    """Return whether the aperture r^T Q^-1 r <= 1 about (x, y) fits in an image, its first column and row, its weights.
+
+    Parameters
+    ----------
+    shape
+        Of the image (height, width).
+    max_sinc
+        Largest semi-minor axis [px] measured with sinc weights.
+    table
+        `sinc_aperture.sine_integral_table`.
+    """
     height, width = shape
     reach_x, reach_y = np.sqrt(xx), np.sqrt(yy)
     inside = x - reach_x >= -0.5 and y - reach_y >= -0.5 and x + reach_x <= width - 0.5 and y + reach_y <= height - 0.5

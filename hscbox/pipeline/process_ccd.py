@@ -20,7 +20,7 @@ from ..camera.distortion import PIXEL_SCALE
 from ..catalog.matches import write_denormalized
 from ..characterize.task import CharacterizeImageConfig, CharacterizeImageTask, CharacterizeResult
 from ..errors import HscboxError
-from ..files import sha256_file
+from ..files import output_failure, sha256_file
 from ..image.background import BackgroundModel
 from ..image.exposure import Exposure
 from ..isr.task import IsrConfig, IsrResult, IsrTask
@@ -140,6 +140,7 @@ class ProcessCcdTask:
             if characterized.failure is not None:
                 # WCS and zero point are placeholders until they are fitted.
                 exposure = replace(characterized.exposure, wcs=None, photo_calib=None)
+                self._discard(data_id, "src", "srcMatch", "srcMatchFull")
                 self._write_exposure(data_id, exposure, characterized.backgrounds)
                 raise characterized.failure
             if not self.config.doCalibrate:
@@ -185,7 +186,18 @@ class ProcessCcdTask:
                 calibrated.sources,
                 calibrated.matches,
             )
+        else:
+            self._discard(data_id, "srcMatch", "srcMatchFull")
         self._write_exposure(data_id, exposure, backgrounds)
+
+    def _discard(self, data_id: DataId, *datasets: str) -> None:
+        """Remove what an earlier run left: it does not belong to the products of this one."""
+        for dataset in datasets:
+            path = self.butler.write_path(dataset, data_id)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise output_failure(path, error) from error
 
     def _write_exposure(self, data_id: DataId, exposure: Exposure, backgrounds: list[BackgroundModel]) -> None:
         self.butler.put(exposure, "calexp", data_id)

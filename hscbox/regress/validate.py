@@ -107,10 +107,23 @@ def _validated(butler: Butler, visit: int, ccd: int, directory: Path) -> CcdRepo
 
 
 def validate_ccd(butler: Butler, visit: int, ccd: int, directory: Path) -> CcdReport:
-    """Measure one processed CCD."""
+    """Measure one processed CCD.
+
+    Raises
+    ------
+    MissingInputError
+        Its calibration failed, or a product is not there.
+    """
+    exposure = butler.get("calexp", visit=visit, ccd=ccd)
+    if exposure.wcs is None or exposure.photo_calib is None:
+        lacks = "WCS" if exposure.wcs is None else "zero point (FLUXMAG0)"
+        raise MissingInputError(
+            f"The CORR of visit {visit} ccd {ccd} has no {lacks}: its calibration failed, and cannot be validated",
+            remedy="Process it again; its log and metadata file say what failed",
+        )
     truth = read_truth(directory)
     products = Products(
-        exposure=butler.get("calexp", visit=visit, ccd=ccd),
+        exposure=exposure,
         sources=butler.get("src", visit=visit, ccd=ccd),
         ic_sources=butler.get("icSrc", visit=visit, ccd=ccd),
         matches=butler.get("srcMatchFull", visit=visit, ccd=ccd),

@@ -52,6 +52,13 @@ def test_what_a_catalogue_lacks_is_said(
         assert result.exit_code == 0
 
 
+def test_verdicts_are_those_of_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hscbox.regress.validate.validate_output", lambda *_: [report()])
+    output = CliRunner().invoke(app, ["validate", "out", "--truth", "truth"]).output
+    verdicts = [line.strip("│").split("│")[-1].strip() for line in output.splitlines() if line.startswith("│")]
+    assert verdicts.count("ok") == sum(limit.floor is not None for limit in LIMITS)
+
+
 def test_numbers_without_bound_have_no_distance(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hscbox.regress.validate.validate_output", lambda *_: [report()])
     output = CliRunner().invoke(app, ["validate", "out", "--truth", "truth"]).output

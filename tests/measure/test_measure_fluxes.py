@@ -3,6 +3,7 @@ from __future__ import annotations
 import galsim
 import numpy as np
 import pytest
+from scipy.special import ive
 
 from hscbox.image.psf import GaussianPsf
 from hscbox.measure.pixels import SourcePixels, gather_pixels
@@ -170,6 +171,23 @@ def test_convolved_flux_is_that_of_the_convolved_gaussian():
         expected = 1e5 * (1 - np.exp(-(reach**2) / (2 * sigma**2)))
         assert catalog[f"{name}_{k}_kron_flux"][0] == pytest.approx(expected, rel=2e-3)
     assert not catalog[f"{name}_flag"][0]
+
+
+def test_error_of_a_convolved_flux_contains_the_covariance():
+    """Of a disc of radius r, convolved with a Gaussian of sigma s, in white noise of variance V.
+
+    V 2 pi r^2 int J1(r k)^2 exp(-s^2 k^2) dk / k is V pi r^2 (1 - exp(-a) (I0(a) + I1(a))) with a = r^2 / (2 s^2).
+    """
+    name = "ext_convolved_ConvolvedFlux"
+    exposure = exposure_of(gaussian(SHAPE, *POSITION, 1e5), 9.0)
+    catalog = measure(exposure, [POSITION], "ext_photometryKron_KronFlux", name)
+    for k, target in ((1, 5.0), (2, 6.5), (3, 8.0)):
+        square = (target / 2.354820045) ** 2 - SIGMA**2
+        for label, radius in (("3_3", 3.3), ("4_5", 4.5), ("6_0", 6.0)):
+            a = radius**2 / (2 * square)
+            expected = 3.0 * np.sqrt(np.pi * radius**2 * (1 - ive(0, a) - ive(1, a)))
+            # The kernel ends at four sigmas and is sampled at whole pixels.
+            assert catalog[f"{name}_{k}_{label}_fluxSigma"][0] == pytest.approx(expected, rel=0.01)
 
 
 def test_errors_of_fluxes_and_centroid_match_the_scatter():

@@ -15,15 +15,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from played import run
+from typer.testing import CliRunner
 
 from hscbox.boost import read_boost
 from hscbox.catalog.fits_catalog import read_catalog, write_catalog
 from hscbox.catalog.source_catalog import SourceCatalog
+from hscbox.cli.app import app
+from hscbox.errors import MissingInputError
 from hscbox.fits import open_checked
 from hscbox.image.exposure import Exposure
 from hscbox.image.fits_exposure import read_exposure
 from hscbox.pipeline.arguments import ProcessCcdArguments
 from hscbox.pipeline.run import run_process_ccd
+from hscbox.regress.validate import validate_output
 from hscbox.simulate.dataset import write_dataset
 from hscbox.simulate.scene import Scene
 
@@ -83,11 +87,14 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def process(field: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     """Return a function that processes the field with overrides; every product that is left must be whole."""
 
-    def call(*overrides: str) -> Outcome:
+    def call(*overrides: str, again: bool = False) -> Outcome:
         capfd.readouterr()
         words = [QUICKLY, *(("-c", override) for override in overrides)]
         ids = [[f"visit={SCENE.visit}", f"ccd={SCENE.ccd}"]]
-        status = run_process_ccd(ProcessCcdArguments(str(field), str(tmp_path / "out"), ids=ids, overrides=words))
+        arguments = ProcessCcdArguments(
+            str(field), str(tmp_path / "out"), ids=ids, overrides=words, clobber_config=again
+        )
+        status = run_process_ccd(arguments)
         printed = capfd.readouterr()
         assert "Traceback" not in printed.out + printed.err
         for path in (tmp_path / "out").rglob("*.fits"):
@@ -186,6 +193,23 @@ def test_unable_to_match(process, field):
     assert outcome.exposure.ap_corr
     sources = outcome.catalog("SRC")
     assert len(sources) > 50 and not sources["calib_astrometryUsed"].any()
+    # Not those of the starting WCS, which is arcseconds off.
+    assert np.isnan(sources["coord_ra"]).all() and np.isnan(sources["coord_dec"]).all()
+
+
+def test_unable_to_match_where_the_catalogue_lists_nothing(process, field):
+    name = catalogue(field, "empty", lambda catalog: catalog.subset(np.zeros(len(catalog), dtype=bool)))
+    outcome = process(f"calibrate.astromRefObjLoader.ref_dataset_name={name}")
+    numbers = failed(outcome, "unable-to-match", MEASURED, "lists no object within", "covers the field")
+    assert numbers["references"] == 0
+
+
+def test_products_of_an_earlier_run_do_not_stay_beside_those_of_a_failed_one(process):
+    failed(process(f"{PHOTO}.magLimit=10"), "empty-after-magnitude-cut", MATCHED)
+    failed(process(f"{FITTER}.rejSigma=0", again=True), "matches-rejected", MEASURED)
+    failed(process(f"{APCORR}.maxScatter=1e-9", again=True), "aperture-correction", CHARACTERIZED)
+    # Nothing was made in place of these.
+    failed(process(f"{SELECTOR}.fluxMin=1e12", again=True), "no-psf-stars", CHARACTERIZED)
 
 
 def test_all_matches_rejected(process):
@@ -237,11 +261,18 @@ def test_no_input_matches(process):
     matched(outcome)
 
 
-def test_match_list_is_empty_after_the_magnitude_cut(process):
+def test_match_list_is_empty_after_the_magnitude_cut(process, field, tmp_path):
     outcome = process(f"{PHOTO}.magLimit=10")
     numbers = failed(outcome, "empty-after-magnitude-cut", MATCHED, "brighter than 10")
     assert numbers["stars"] > 10
     matched(outcome)
+    # What needs a zero point says that there is none.
+    with pytest.raises(MissingInputError, match=r"visit 40984 ccd 55 has no zero point \(FLUXMAG0\)"):
+        validate_output(outcome.directory, field.parent / "sim/truth")
+    words = ["export", outcome.product("SRC"), tmp_path / "src.csv", "--exposure", outcome.product("CORR")]
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert isinstance(result.exception, MissingInputError) and "no zero point" in str(result.exception)
+    assert not (tmp_path / "src.csv").exists()
 
 
 def test_too_few_stars_for_the_zero_point(process):

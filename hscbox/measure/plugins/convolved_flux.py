@@ -13,7 +13,7 @@ from hscbox.image.exposure import CardValue
 from hscbox.jit import njit
 
 from ..context import MeasurementContext
-from ..elliptical_flux import elliptical_flux, scaled_ellipse, weighted_sum
+from ..elliptical_flux import aperture_weights, scaled_ellipse, weighted_sum
 from ..pixels import put_back, take_out
 from ..plugin import Plugin, register
 from ..sinc_aperture import ellipse_weights, sinc_half_width, sine_integral_table
@@ -170,11 +170,9 @@ def _measure(
         if left > right or bottom > top:
             flags[i, :] = TRUNCATED | COEFFS_TRUNCATED
             continue
-        put_back(pixels, i)
-        image = _convolved(pixels.work, left, right, bottom, top, kernel)
-        take_out(pixels, i)
-        noise = _convolved(variance, left, right, bottom, top, kernel * kernel)
+        box = (left, right, bottom, top)
         xs, ys = x[i] - left, y[i] - bottom
+        put_back(pixels, i)
         for k in range(m):
             r = radii[k]
             if xs - r < -0.5 or ys - r < -0.5 or xs + r > right - left + 0.5 or ys + r > top - bottom + 0.5:
@@ -183,11 +181,13 @@ def _measure(
             if ix - half < left or iy - half < bottom or ix + half > right or iy + half > top:
                 flags[i, k] |= COEFFS_TRUNCATED
             weights = ellipse_weights(r * r, r * r, 0.0, x[i] - ix, y[i] - iy, half, half, sine_table)
-            flux, square = weighted_sum(image, noise, weights, ix - half - left, iy - half - bottom)
-            table[i, k, 0], table[i, k, 1] = flux, np.sqrt(square)
+            table[i, k] = _convolved_sum(pixels.work, variance, weights, ix - half, iy - half, box, kernel)
         if has_kron:
-            flux, error, _ = elliptical_flux(image, noise, xs, ys, xx, yy, xy, max_sinc, sine_table)
-            table[i, m, 0], table[i, m, 1] = flux, error
+            shape = (top - bottom + 1, right - left + 1)
+            inside, u, v, weights = aperture_weights(shape, xs, ys, xx, yy, xy, max_sinc, sine_table)
+            if inside:
+                table[i, m] = _convolved_sum(pixels.work, variance, weights, left + u, bottom + v, box, kernel)
+        take_out(pixels, i)
     return table, flags
 
 
@@ -203,20 +203,28 @@ def _gaussian(sigma: float, scale: float) -> Any:
 
 
 @njit
-def _convolved(plane: Any, left: int, right: int, bottom: int, top: int, kernel: Any) -> Any:
-    """Return the box left..right, bottom..top of the plane convolved with kernel x kernel."""
+def _convolved_sum(
+    image: Any, variance: Any, weights: Any, left: int, bottom: int, box: tuple[int, int, int, int], kernel: Any
+) -> Any:
+    """Return flux and error under weights, from pixel (left, bottom) on, of the image convolved with kernel x kernel.
+
+    Only weights in the box (first and last column, first and last row) count. Convolving the weights is the same as
+    convolving the image, and gives the error with the covariance of the convolved pixels.
+    """
+    first_x, first_y = max(left, box[0]), max(bottom, box[2])
+    last_x, last_y = min(left + weights.shape[1] - 1, box[1]), min(bottom + weights.shape[0] - 1, box[3])
+    if last_x < first_x or last_y < first_y:
+        return np.zeros(2)
     half = kernel.size // 2
-    nx, ny = right - left + 1, top - bottom + 1
-    narrow = np.zeros((ny, nx + 2 * half))
-    for t in range(kernel.size):
-        weight = kernel[t]
-        for j in range(ny):
-            for i in range(nx + 2 * half):
-                narrow[j, i] += weight * plane[bottom + j + t - half, left - half + i]
-    result = np.zeros((ny, nx))
+    nx, ny = last_x - first_x + 1, last_y - first_y + 1
+    wide = np.zeros((ny, nx + 2 * half))
+    for j in range(ny):
+        row = weights[first_y - bottom + j, first_x - left : first_x - left + nx]
+        for t in range(kernel.size):
+            wide[j, t : t + nx] += kernel[t] * row
+    smeared = np.zeros((ny + 2 * half, nx + 2 * half))
     for j in range(ny):
         for t in range(kernel.size):
-            weight = kernel[t]
-            for i in range(nx):
-                result[j, i] += weight * narrow[j, i + t]
-    return result
+            smeared[j + t] += kernel[t] * wide[j]
+    flux, square = weighted_sum(image, variance, smeared, first_x - half, first_y - half)
+    return np.array([flux, np.sqrt(square)])
