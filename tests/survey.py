@@ -206,7 +206,7 @@ def score(row: Row, scene: Scene, directory: Path) -> None:
 
 
 def survey_truth(scene: Scene) -> Truth:
-    """Return the sources of the scene; its images are left empty."""
+    """Return the sources of the scene and its mean sky; its other images are left empty."""
     sources = scene_sources(scene)
     nothing = np.empty((0, 0))
     return Truth(
@@ -224,7 +224,7 @@ def survey_truth(scene: Scene) -> Truth:
         sersic=sources["sersic"],
         brighter_distance_px=sources["brighter_distance"],
         objects=nothing,
-        sky=nothing,
+        sky=np.broadcast_to(scene.true_sky_level, scene.shape),
         cosmic_rays=nothing,
         saturated=nothing.astype(bool),
         psf_xy=np.empty((0, 2)),

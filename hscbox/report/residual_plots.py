@@ -21,7 +21,8 @@ _STARS: Colour = (255, 196, 64)
 _GALAXIES: Colour = (96, 178, 255)
 _ABOVE: Colour = (255, 110, 90)
 _LINE: Colour = (210, 212, 218)
-_CCD_X, _CCD_Y = (0.0, 2048.0), (0.0, 4176.0)
+# The CCD with a margin that vectors may reach into.
+_CCD_X, _CCD_Y = (-150.0, 2198.0), (-150.0, 4326.0)
 # Points of the picture for 10 mas, and for an ellipticity of 0.01.
 _PER_10_MAS, _PER_CENT = 40.0, 40.0
 
@@ -55,7 +56,7 @@ def residual_plots(tables: Tables, heading: str) -> dict[str, bytes]:
 
 def _ccd(canvas: Canvas, x: int, title: str, note: str) -> Axes:
     axes = Axes(canvas, x, 50, 440, 800, _CCD_X, _CCD_Y)
-    axes.frame(title, "x (pixel)", note)
+    axes.frame(title, "x (pixel)", f"y (pixel){note}")
     return axes
 
 
@@ -101,12 +102,12 @@ def _span(values: FloatArray) -> tuple[float, float]:
 
 def _psf(canvas: Canvas, tables: Tables) -> None:
     stars = tables["psf"]
-    sizes = _ccd(canvas, 0, "size of the model minus truth", "bars of 1 % = 200 points; red: too large")
+    sizes = _ccd(canvas, 0, "size of the model minus truth", "; bars of 1 % = 200 points; red too large, blue too small")
     for sign, colour in ((1, _ABOVE), (-1, _GALAXIES)):
         chosen = sign * stars["size"] > 0
         length = 200 * np.abs(stars["size"][chosen])
         sizes.vectors(stars["x"][chosen], stars["y"][chosen], np.zeros_like(length), length, colour)
-    whiskers = _ccd(canvas, 450, "ellipticity of the model minus truth", "whiskers of 0.01 = 40 points")
+    whiskers = _ccd(canvas, 450, "ellipticity of the model minus truth", "; whiskers of 0.01 = 40 points")
     e, angle = np.hypot(stars["e1"], stars["e2"]), 0.5 * np.arctan2(stars["e2"], stars["e1"])
     length = _PER_CENT * e / 0.01
     whiskers.vectors(stars["x"], stars["y"], length * np.cos(angle), length * np.sin(angle), _STARS)
