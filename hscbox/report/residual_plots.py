@@ -102,7 +102,9 @@ def _span(values: FloatArray) -> tuple[float, float]:
 
 def _psf(canvas: Canvas, tables: Tables) -> None:
     stars = tables["psf"]
-    sizes = _ccd(canvas, 0, "size of the model minus truth", "; bars of 1 % = 200 points; red too large, blue too small")
+    sizes = _ccd(
+        canvas, 0, "size of the model minus truth", "; bars of 1 % = 200 points; red too large, blue too small"
+    )
     for sign, colour in ((1, _ABOVE), (-1, _GALAXIES)):
         chosen = sign * stars["size"] > 0
         length = 200 * np.abs(stars["size"][chosen])
