@@ -46,13 +46,13 @@ test-all: venv
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not container"
 
 bench: venv
-	$(BIN)/python tests/bench.py
+	$(BIN)/python tests/benchmarks/bench.py
 
 survey: venv
-	$(BIN)/python tests/survey.py
+	$(BIN)/python tests/benchmarks/survey.py
 
 validate-long: venv
-	$(BIN)/python tests/validate_long.py
+	$(BIN)/python tests/benchmarks/validate_long.py
 
 regress: venv
 	$(BIN)/hscbox regress check --json regress.json --junit regress.xml

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._environment import pin
+from .machine.environment import pin
 
 __all__ = ["__version__"]
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from played import Guide, mount, play_guide, run
 
+pytest_plugins = ("fixtures.catalogs", "fixtures.exposures", "fixtures.headers")
+
 
 @pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:

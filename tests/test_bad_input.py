@@ -177,7 +177,7 @@ def test_missing_reference_shard(fresh_input, tmp_path):
 
 
 def test_too_few_matches(fresh_input, tmp_path):
-    from hscbox.catalog.fits_catalog import read_catalog, write_catalog
+    from hscbox.products.catalog import read_catalog, write_catalog
 
     for path in private_reference(fresh_input).glob("[0-9]*.fits"):
         shard = read_catalog(path)

@@ -6,7 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
-from hscbox._environment import PINNED
+from hscbox.machine.environment import PINNED
 
 ROOT = Path(__file__).parents[1]
 

@@ -34,11 +34,11 @@ from hscbox.detect.background import BackgroundConfig, fit_background
 from hscbox.detect.repair import RepairConfig, RepairTask
 from hscbox.image.calib_image import CalibImage
 from hscbox.image.exposure import Exposure
-from hscbox.image.fits_masked_image import read_image
 from hscbox.image.mask import mask_bits
 from hscbox.image.psf import GaussianPsf
 from hscbox.image.wcs import initial_wcs
 from hscbox.isr.task import IsrConfig, IsrTask
+from hscbox.products.masked_image import read_image
 from hscbox.simulate.effects import Effects
 from hscbox.simulate.electronics import add_crosstalk
 from hscbox.simulate.frame import SimulatedFrame, simulate_frame

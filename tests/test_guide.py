@@ -13,8 +13,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from played import Guide, run
 
-from hscbox.regress.levels import LIMITS
-from hscbox.regress.measures import Measured
+from hscbox.truth.levels import LIMITS
+from hscbox.truth.measures import Measured
 
 PRODUCTS = {
     "01378/HSC-R/corr/BKGD-0040984-055.fits",

@@ -20,21 +20,21 @@ from scipy.ndimage import binary_dilation
 from survey import survey_truth
 
 from hscbox.camera.boxes import Box
-from hscbox.catalog.fits_catalog import read_catalog
 from hscbox.catalog.source_catalog import SourceCatalog
-from hscbox.fits import open_checked
+from hscbox.fits.checked import open_checked
 from hscbox.image.exposure import Exposure
-from hscbox.image.fits_exposure import read_exposure
 from hscbox.image.mask import mask_bits
-from hscbox.pipeline.arguments import ProcessCcdArguments
-from hscbox.pipeline.run import run_process_ccd
-from hscbox.regress.quality_fluxes import flux_numbers, flux_residuals
-from hscbox.regress.quality_positions import position_numbers, position_residuals
-from hscbox.regress.selection import bright_stars
+from hscbox.products.catalog import read_catalog
+from hscbox.products.exposure import read_exposure
+from hscbox.runs.arguments import ProcessCcdArguments
+from hscbox.runs.run import run_process_ccd
 from hscbox.simulate import frame as frames
 from hscbox.simulate.dataset import raw_path, write_dataset, write_raw
 from hscbox.simulate.scene import Scene
 from hscbox.simulate.sources import SOURCE_DTYPE, scene_sources
+from hscbox.truth.quality_fluxes import flux_numbers, flux_residuals
+from hscbox.truth.quality_positions import position_numbers, position_residuals
+from hscbox.truth.selection import bright_stars
 
 pytestmark = pytest.mark.slow
 

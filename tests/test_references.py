@@ -8,8 +8,8 @@ import numpy as np
 from astropy.io import fits
 from played import Guide, run
 
-from hscbox.catalog.fits_catalog import read_catalog
-from hscbox.catalog.reference_shards import make_reference_catalog, write_shards
+from hscbox.products.catalog import read_catalog
+from hscbox.products.reference_shards import make_reference_catalog, write_shards
 
 _MAS = np.radians(1 / 3.6e6)
 

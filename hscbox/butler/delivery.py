@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import output_failure
+from ..machine.files import output_failure
 
 __all__ = ["Delivery", "DestinationTakenError", "Mode"]
 

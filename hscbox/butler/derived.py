@@ -130,7 +130,7 @@ def read_part(kind: DatasetType, part: str, path: Path, data_id: DataId) -> Any:
 
 
 def _metadata(kind: DatasetType, path: Path) -> object:
-    from ..image.metadata import Metadata
+    from ..fits.metadata import Metadata
 
     cards = read_fits_header(path, 1 if kind.storage in {"catalog", "matches"} else 0)
     return Metadata({k: v for k, v in cards.items() if isinstance(v, bool | int | float | str)})
@@ -150,9 +150,9 @@ def _length(header: dict[str, object], axis: int, path: Path) -> int:
 
 
 def _raw_part(part: str, path: Path, data_id: DataId) -> object:
-    from ..camera.header_reader import read_primary_header
     from ..camera.visit_info import visit_info_from_header
-    from ..image.metadata import Metadata
+    from ..fits.header_reader import read_primary_header
+    from ..fits.metadata import Metadata
     from ..image.wcs import initial_wcs
 
     header = read_primary_header(path)
@@ -170,6 +170,6 @@ def _raw_part(part: str, path: Path, data_id: DataId) -> object:
 
 def read_raw_frame(path: Path, data_id: DataId) -> object:
     """Read the pixels of a raw frame, turned into the frame of its detector."""
-    from ..image.fits_raw import read_raw
+    from ..products.raw import read_raw
 
     return read_raw(path, _detector(data_id))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DamagedInputError, MissingInputError, UsageError
-from ..files import sha256_file, write_bytes
+from ..machine.files import sha256_file, write_bytes
 from .pickle_reader import dump_plain, load_pickle
 
 __all__ = ["read_file", "read_fits_header", "write_file"]
@@ -54,7 +54,7 @@ def _read_png(path: Path) -> NDArray[np.uint8]:
 def _read_calib(path: Path) -> Any:
     """Read a master calibration together with the digest of its bytes; planes that say nothing are not kept."""
     from ..image.calib_image import CalibImage
-    from ..image.fits_exposure import read_image
+    from ..products.exposure import read_image
 
     image, mask, variance, _ = read_image(path)
     mask = mask if mask is not None and mask.any() else None
@@ -63,21 +63,21 @@ def _read_calib(path: Path) -> Any:
 
 
 def _write_calib(path: Path, value: Any) -> None:
-    from ..image.fits_exposure import write_masked_image
+    from ..products.exposure import write_masked_image
 
     write_masked_image(path, value.image, value.mask, value.variance, {})
 
 
 _FORMATTERS: dict[str, _Formatter] = {
     "image": _Formatter(_read_calib, _write_calib),
-    "exposure": _Formatter("hscbox.image.fits_exposure:read_exposure", "hscbox.image.fits_exposure:write_exposure"),
+    "exposure": _Formatter("hscbox.products.exposure:read_exposure", "hscbox.products.exposure:write_exposure"),
     "backgrounds": _Formatter(
-        "hscbox.image.fits_background:read_backgrounds", "hscbox.image.fits_background:write_backgrounds"
+        "hscbox.products.background:read_backgrounds", "hscbox.products.background:write_backgrounds"
     ),
-    "catalog": _Formatter("hscbox.catalog.fits_catalog:read_catalog", "hscbox.catalog.fits_catalog:write_catalog"),
-    "matches": _Formatter("hscbox.catalog.matches:read_match_list", "hscbox.catalog.matches:write_match_list"),
-    "boost": _Formatter("hscbox.boost:read_boost", "hscbox.boost:write_boost"),
-    "png": _Formatter(_read_png, "hscbox.image.thumbnail:write_png"),
+    "catalog": _Formatter("hscbox.products.catalog:read_catalog", "hscbox.products.catalog:write_catalog"),
+    "matches": _Formatter("hscbox.products.matches:read_match_list", "hscbox.products.matches:write_match_list"),
+    "boost": _Formatter("hscbox.products.boost:read_boost", "hscbox.products.boost:write_boost"),
+    "png": _Formatter(_read_png, "hscbox.products.thumbnail:write_png"),
     "pickle": _Formatter(load_pickle, _write_pickle),
     "text": _Formatter(_read_text, _write_text),
 }
@@ -122,7 +122,7 @@ def write_file(storage: str, path: Path, value: object) -> None:
 
 def read_fits_header(path: Path, hdu: int) -> dict[str, object]:
     """Return the cards of one HDU as a dictionary; the last of repeated keywords wins."""
-    from ..fits import open_checked
+    from ..fits.checked import open_checked
 
     with open_checked(path) as hdus:
         if hdu >= len(hdus):

@@ -24,16 +24,16 @@ _CHUNK = 64
 
 def read_raw_record(path: str) -> object:
     """Return the registry record of a raw file."""
-    from ..camera.header_reader import read_primary_header
     from ..camera.translate import translate_header
+    from ..fits.header_reader import read_primary_header
 
     return translate_header(read_primary_header(path), path)
 
 
 def read_calib_record(path: str) -> object:
     """Return the registry record of a master calibration."""
-    from ..camera.header_reader import read_primary_header
     from ..camera.translate_calib import translate_calib_header
+    from ..fits.header_reader import read_primary_header
 
     return translate_calib_header(read_primary_header(path), path)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, MissingInputError, OutputError, UsageError
-from ..files import output_failure
+from ..machine.files import output_failure
 from .calib_registry import CALIB_REGISTRY_NAME, create_statements, update_validity
 from .file_list import is_bad_file, listed_files
 from .header_source import read_calib_record, read_headers

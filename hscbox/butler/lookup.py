@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import CalibNotFoundError, HscboxError, MissingInputError, UnknownDataIdError, UsageError
-from ..mounts import dangling
+from ..machine.mounts import dangling
 from .calib_registry import CalibRegistry
 from .data_id import EXPOSURE_KEYS, KEY_TYPES, DataId, cast_value, format_data_id, suggestion
 from .registry import Registry

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import OutputError, UsageError
-from ..files import output_failure, write_bytes
+from ..machine.files import output_failure, write_bytes
 from .paths import absolute
 from .repository_cfg import CFG_NAME
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import UsageError
-from ..files import atomic_path, output_failure
+from ..machine.files import atomic_path, output_failure
 from .paths import absolute
 from .repository import Repository, is_repository, open_repository
 from .repository_cfg import CFG_NAME, RepositoryCfg, read_cfg, relative_to_repository, write_cfg

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import DamagedInputError, MissingInputError, RegistryError, UsageError
-from ..mounts import dangling, missing_link_error
+from ..machine.mounts import dangling, missing_link_error
 from .calib_registry import CALIB_REGISTRY_NAME
 from .paths import absolute
 from .registry import REGISTRY_NAME

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from ..errors import DamagedInputError, HscboxError, MissingInputError, UnsafeInputError
-from ..files import write_bytes
+from ..machine.files import write_bytes
 
 __all__ = ["CFG_NAME", "MAPPER", "RepositoryCfg", "read_cfg", "relative_to_repository", "write_cfg"]
 

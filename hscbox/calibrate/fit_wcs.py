@@ -16,8 +16,8 @@ import numpy.typing as npt
 from ..catalog.htm import separation
 from ..errors import AstrometryError, MatchesRejectedError
 from ..image.sky_wcs import gnomonic
-from ..image.statistics import SIGMA_PER_IQR
 from ..image.wcs import SkyWcs
+from ..numerics.statistics import SIGMA_PER_IQR
 from .camera_distortion import RAD_TO_ARCSEC, describing_order, design_matrix, distortion_prior
 
 __all__ = ["FitTanSipWcsConfig", "WcsFit", "fit_tan_sip", "fit_with_rejection"]

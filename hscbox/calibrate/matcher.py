@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from ..image.statistics import SIGMA_PER_IQR
+from ..numerics.statistics import SIGMA_PER_IQR
 from .pattern_search import Pattern, SearchLimits, apply_map, fit_affine, one_to_one, search
 
 __all__ = ["Match", "MatchOptimisticBConfig", "find_pattern", "match_under", "start_map"]

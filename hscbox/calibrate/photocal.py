@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..camera.colorterms import ColorTerm
 from ..errors import PhotometryError, ZeroPointGateError
-from ..image.statistics import SIGMA_PER_IQR
+from ..numerics.statistics import SIGMA_PER_IQR
 from .photo_selection import PhotoCalConfig
 
 __all__ = ["ReferenceMagnitudes", "ZeroPoint", "reference_magnitudes", "zero_point"]

@@ -1,1 +1,1 @@
-"""Source, match and reference catalogues: schema, tables in memory, and their FITS form."""
+"""Source, match and reference catalogues in memory: schema, tables, footprints. No file is opened here."""

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from ..errors import DamagedInputError
-from ..image.metadata import Metadata
-from .fits_catalog import read_catalog, write_catalog
+from ..fits.metadata import Metadata
 from .schema import Field, Schema
 from .source_catalog import SourceCatalog
 
-__all__ = [
-    "MatchList",
-    "join_matches",
-    "match_metadata",
-    "read_match_list",
-    "write_denormalized",
-    "write_match_list",
-]
+__all__ = ["MatchList", "join_matches", "match_metadata"]
 
 
 def match_metadata(ra: float, dec: float, radius: float, filter_name: str) -> Metadata:
@@ -65,41 +55,6 @@ class MatchList:
         return len(self.ref_ids)
 
 
-def _schema() -> Schema:
-    return Schema(
-        [
-            Field("first", "L", "id of the reference object"),
-            Field("second", "L", "id of the source"),
-            Field("distance", "D", "separation on the sky in radians"),
-        ]
-    )
-
-
-def write_match_list(path: Path | str, matches: MatchList) -> None:
-    """Write SRCMATCH: one row a match, in the order of the list."""
-    cat = SourceCatalog(_schema(), len(matches), table_type="")
-    cat.metadata = matches.metadata.copy()
-    cat["first"], cat["second"], cat["distance"] = matches.ref_ids, matches.source_ids, matches.distance
-    write_catalog(path, cat)
-
-
-def read_match_list(path: Path | str) -> MatchList:
-    """Read SRCMATCH, this program's or the LSST stack's.
-
-    Raises
-    ------
-    DamagedInputError
-        The table is not a match list.
-    """
-    cat = read_catalog(path)
-    if any(name not in cat for name in ("first", "second", "distance")):
-        raise DamagedInputError(
-            f"{path} is no match list: its fields are {', '.join(cat.schema.names()[:6])}",
-            remedy="Match lists have the fields first, second, distance",
-        )
-    return MatchList(cat["first"], cat["second"], cat["distance"], cat.metadata)
-
-
 def join_matches(ref: SourceCatalog, src: SourceCatalog, matches: MatchList) -> SourceCatalog:
     """Return a table with a row for each match: the fields of both catalogues and the distance.
 
@@ -134,8 +89,3 @@ def _rows_of(cat: SourceCatalog, ids: np.ndarray) -> np.ndarray:
     if absent.any():
         raise KeyError(f"{absent.sum()} ids of the match list are not in the catalogue, the first is {ids[absent][0]}")
     return order[place]
-
-
-def write_denormalized(path: Path | str, ref: SourceCatalog, src: SourceCatalog, matches: MatchList) -> None:
-    """Write SRCMATCHFULL: what `join_matches` returns."""
-    write_catalog(path, join_matches(ref, src, matches))

@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import DamagedInputError, MissingInputError
-from ..image.metadata import Metadata
+from ..fits.metadata import Metadata
 from .htm import separation, trixels_in_circle
 from .reference_config import parse_reference_config
-from .reference_shards import directory_reader, make_reference_catalog, read_reference_config, write_shards
 from .schema import Field, Schema
 from .source_catalog import SourceCatalog, make_minimal_schema
 
@@ -25,13 +24,9 @@ __all__ = [
     "ShardReader",
     "add_filter_aliases",
     "depth_from_config",
-    "directory_reader",
     "flux_field",
     "load_region",
-    "make_reference_catalog",
-    "read_reference_config",
     "to_2017_form",
-    "write_shards",
 ]
 
 ShardReader = Callable[[int], SourceCatalog | None]

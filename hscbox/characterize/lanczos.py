@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 __all__ = ["gram_matrices", "normal_product", "project", "project_all", "resampling_taps", "spread", "spread_all"]
 

@@ -14,7 +14,7 @@ from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.errors import ApCorrError
 from hscbox.image.bounded_field import ApCorrMap, ChebyshevField
 from hscbox.image.exposure import Exposure
-from hscbox.image.statistics import SIGMA_PER_IQR
+from hscbox.numerics.statistics import SIGMA_PER_IQR
 from hscbox.task_metadata import timed_method
 
 __all__ = ["ApCorrFieldConfig", "MeasureApCorrConfig", "MeasureApCorrTask", "fit_correction"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from .._environment import keep_freed_memory
 from ..errors import ExitStatus, HscboxError
+from ..machine.environment import keep_freed_memory
 
 __all__ = ["guarded", "main"]
 

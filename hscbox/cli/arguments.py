@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import MissingInputError, UsageError
-from ..pipeline.arguments import DEFAULT_TIMEOUT, ProcessCcdArguments
+from ..runs.arguments import DEFAULT_TIMEOUT, ProcessCcdArguments
 
 __all__ = ["ProcessCcdArguments", "expand_argument_files", "parse_process_ccd", "positive"]
 

@@ -37,7 +37,7 @@ def _process_ccd(words: Sequence[str]) -> int:
     from ..site.doctor.quick import preflight
 
     preflight(arguments)
-    from ..pipeline.run import run_process_ccd
+    from ..runs.run import run_process_ccd
 
     return run_process_ccd(arguments)
 
@@ -71,7 +71,7 @@ def _ingest_parser(program: str, mode: str, example: str) -> Parser:
 def _options(parsed: argparse.Namespace) -> Any:
     from ..butler.delivery import Mode
     from ..butler.ingest_engine import IngestOptions
-    from ..pipeline.logs import set_level
+    from ..machine.logs import set_level
     from .ingest_output import config_options
 
     for level in parsed.loglevel:

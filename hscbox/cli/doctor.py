@@ -36,7 +36,7 @@ def doctor(
     import json
 
     from ..butler.paths import with_prefix
-    from ..files import write_bytes
+    from ..machine.files import write_bytes
     from ..site.doctor.checks import run_checks
     from ..site.finding import Context, exit_status
     from ..site.sources import load_profile

@@ -28,10 +28,10 @@ def export(
 
     Example: `hscbox export SRC-0040984-055.fits src.csv --exposure CORR-0040984-055.fits`
     """
-    from ..catalog.export import export_csv, export_ds9, export_parquet
-    from ..catalog.fits_catalog import read_catalog
     from ..errors import MissingInputError, UsageError
-    from ..image.fits_exposure import read_exposure
+    from ..products.catalog import read_catalog
+    from ..products.export import export_csv, export_ds9, export_parquet
+    from ..products.exposure import read_exposure
 
     writers: dict[str, Callable[[Path, SourceCatalog, PhotoCalib | None], None]] = {
         ".csv": export_csv,

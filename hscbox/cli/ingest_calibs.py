@@ -83,7 +83,7 @@ def run_ingest_calibs(
     """Ingest, print the report and return the exit status."""
     from ..butler.ingest_calibs import ingest_calibs as ingest
     from ..butler.paths import with_prefix
-    from ..pipeline.logs import configure_logging
+    from ..machine.logs import configure_logging
     from .ingest_output import print_report, progress_bar, write_report
 
     configure_logging()

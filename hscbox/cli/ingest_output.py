@@ -137,6 +137,6 @@ def completeness_rows(visits: Iterable[VisitCompleteness]) -> list[dict[str, obj
 
 def write_report(report: IngestReport, path: Path) -> None:
     """Write the report as JSON."""
-    from ..files import write_bytes
+    from ..machine.files import write_bytes
 
     write_bytes(path, (json.dumps(asdict(report), indent=1, sort_keys=True) + "\n").encode())

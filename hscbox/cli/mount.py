@@ -31,7 +31,7 @@ def mount(
     Example: `hscbox mount input --calib /data/CALIB --ref-cats /data/ref_cats`, or `hscbox mount input --site ccin2p3`
     """
     from ..butler.mount import mount as make
-    from ..pipeline.logs import configure_logging
+    from ..machine.logs import configure_logging
 
     configure_logging()
     if site is not None:

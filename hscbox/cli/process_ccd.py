@@ -15,6 +15,6 @@ def process_ccd(context: typer.Context) -> None:
     from ..site.doctor.quick import preflight
 
     preflight(arguments)
-    from ..pipeline.run import run_process_ccd
+    from ..runs.run import run_process_ccd
 
     raise typer.Exit(run_process_ccd(arguments))

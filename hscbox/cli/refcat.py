@@ -71,7 +71,7 @@ def fetch(
 
     Example: `hscbox refcat fetch --name gaia_dr3 --output ref_cats --map gaia_dr3 --cone 34.5,-5.2,0.9`
     """
-    from ..pipeline.logs import configure_logging
+    from ..machine.logs import configure_logging
     from ..refcat.column_map import load_map
     from ..refcat.fetch import FetchRequest
 

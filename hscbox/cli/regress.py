@@ -45,12 +45,12 @@ def check(
     Example: `hscbox regress check --junit regress.xml`
     """
     from ..errors import HscboxError
-    from ..regress.check import SceneCheck, check_scene
-    from ..regress.failures import SceneFailure, verdict
-    from ..regress.golden import read_golden
-    from ..regress.places import golden_path, testdata_directory
-    from ..regress.report import write_json, write_junit
-    from ..regress.scenes import read_scenes
+    from ..goldens.check import SceneCheck, check_scene
+    from ..goldens.failures import SceneFailure, verdict
+    from ..goldens.golden import read_golden
+    from ..goldens.places import golden_path, testdata_directory
+    from ..goldens.report import write_json, write_junit
+    from ..goldens.scenes import read_scenes
     from .regress_output import print_check, print_failure, working_directory
 
     place = testdata_directory(testdata)
@@ -90,9 +90,9 @@ def accept(
     Example: `hscbox regress accept crowded --reason "Aperture corrections from isolated stars only"`
     """
     from ..errors import UsageError
-    from ..regress.accept import accept_scene
-    from ..regress.places import testdata_directory
-    from ..regress.scenes import read_scenes
+    from ..goldens.accept import accept_scene
+    from ..goldens.places import testdata_directory
+    from ..goldens.scenes import read_scenes
     from .regress_output import check_writable, print_change, working_directory
 
     if not reason.strip():

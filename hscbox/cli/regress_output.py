@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import OutputError, TemporaryError, UsageError
-from ..files import output_failure
+from ..machine.files import output_failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from ..regress.accept import Change
-    from ..regress.check import SceneCheck, Work
-    from ..regress.compare import Item
-    from ..regress.failures import SceneFailure
+    from ..goldens.accept import Change
+    from ..goldens.check import SceneCheck, Work
+    from ..goldens.compare import Item
+    from ..goldens.failures import SceneFailure
 
 __all__ = ["check_writable", "print_change", "print_check", "print_failure", "working_directory"]
 
@@ -42,7 +42,7 @@ def working_directory(
     TemporaryError
         There is no place for temporary files.
     """
-    from ..regress.check import Work
+    from ..goldens.check import Work
 
     if again is not None:
         if keep is not None or overrides:
@@ -92,7 +92,7 @@ def print_check(check: SceneCheck) -> None:
     """Print one line per list, then every mismatch, the FITS diff and the level reached."""
     from rich.table import Table
 
-    from ..regress.compare import LISTS
+    from ..goldens.compare import LISTS
 
     console = _console()
     seconds = sum(check.run.seconds.values())

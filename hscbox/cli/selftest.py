@@ -19,10 +19,10 @@ def selftest(
     TMPDIR. Example: `hscbox selftest`
     """
     from ..errors import ConfigError, GoldenMismatchError
-    from ..regress.check import check_scene
-    from ..regress.golden import read_golden
-    from ..regress.places import golden_path, testdata_directory
-    from ..regress.scenes import read_scenes
+    from ..goldens.check import check_scene
+    from ..goldens.golden import read_golden
+    from ..goldens.places import golden_path, testdata_directory
+    from ..goldens.scenes import read_scenes
     from .regress_output import print_check, working_directory
 
     place = testdata_directory(testdata)

@@ -47,9 +47,9 @@ def show(
     """
     from ..butler.data_id import parse_ids
     from ..errors import UsageError
-    from ..files import write_bytes
-    from ..report.show import Request
-    from ..report.show import show as draw
+    from ..machine.files import write_bytes
+    from ..pictures.show import Request
+    from ..pictures.show import show as draw
 
     data_ids = parse_ids([" ".join([*(ids or []), *(words or [])]).split()])
     if len(data_ids) != 1:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..regress.validate import CcdReport
+    from ..truth.validate import CcdReport
 
 __all__ = ["LevelName", "validate"]
 
@@ -37,8 +37,8 @@ def validate(
     import json
 
     from ..errors import GoldenMismatchError
-    from ..files import write_bytes
-    from ..regress.validate import validate_output
+    from ..machine.files import write_bytes
+    from ..truth.validate import validate_output
 
     reports = validate_output(output, truth)
     for report in reports:
@@ -54,8 +54,8 @@ def validate(
 
 
 def _draw(reports: list[CcdReport], directory: Path) -> None:
-    from ..files import write_bytes
-    from ..report.residual_plots import residual_plots
+    from ..machine.files import write_bytes
+    from ..pictures.residual_plots import residual_plots
 
     for report in reports:
         heading = f"visit {report.visit} ccd {report.ccd}"
@@ -69,7 +69,7 @@ def _print(report: CcdReport, level: LevelName) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ..regress.levels import LIMITS
+    from ..truth.levels import LIMITS
 
     table = Table(title=f"visit {report.visit} ccd {report.ccd} against the truth", title_justify="left")
     for name in ("quantity", "value", "error", "n", "floor", "target", "to target", level.value):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hscbox.errors import BackgroundError
 from hscbox.image.background import BackgroundModel, cell_starts
 from hscbox.image.mask import mask_bits
-from hscbox.image.statistics import SIGMA_PER_IQR
+from hscbox.numerics.statistics import SIGMA_PER_IQR
 
 from .cell_statistics import cell_statistics
 from .source_wings import SourceWings, predict_wings

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hscbox.image.statistics import clipped_mean, good_values, median
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
+from hscbox.numerics.statistics import clipped_mean, good_values, median
 
 from .source_wings import BLOCK, SourceWings
 
@@ -35,7 +35,7 @@ def cell_statistics(
     x_edges, y_edges
         First pixel of each cell and the end of the last one.
     statistic
-        "MEANCLIP" (`hscbox.image.statistics.clipped_mean`), "MEAN" or "MEDIAN".
+        "MEANCLIP" (`hscbox.numerics.statistics.clipped_mean`), "MEAN" or "MEDIAN".
     wings
         Pixels with strong wings of sources are left out too; the mean of those of the others is subtracted.
 

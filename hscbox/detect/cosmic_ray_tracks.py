@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 from .cosmic_ray_steepness import Steepness, any_around, is_steep
 from .cosmic_ray_values import replace_pixels

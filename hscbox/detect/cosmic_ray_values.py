@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 __all__ = ["replace_pixels"]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hscbox.errors import TooManyCosmicRaysError
 from hscbox.image.mask import mask_bits
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 from .cosmic_ray_steepness import Steepness, any_around, is_steep
 from .cosmic_ray_tracks import follow_tracks

@@ -20,7 +20,7 @@ from hscbox.catalog.schema import Schema
 from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
-from hscbox.image.statistics import median
+from hscbox.numerics.statistics import median
 from hscbox.task_metadata import timed_method
 
 from .deblend_blend import BlendSettings, Child, deblend_footprint

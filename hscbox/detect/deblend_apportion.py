@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 __all__ = ["apportion", "stamp_pixels", "template_pixels"]
 

@@ -11,16 +11,11 @@ from hscbox.catalog.footprint import Footprint, HeavyPixels
 from hscbox.image.exposure import Exposure
 from hscbox.image.psf import Psf
 
+from ..numerics.median_filter import median_5x5
 from .deblend_apportion import apportion, stamp_pixels, template_pixels
 from .deblend_psf import PointSourceLimits, PointSources, fit_point_sources
-from .deblend_templates import (
-    has_flux_at_border,
-    make_monotonic,
-    ramp_image,
-    symmetric_template,
-)
+from .deblend_templates import has_flux_at_border, make_monotonic, ramp_image, symmetric_template
 from .footprints import disc_half_widths
-from .median_filter import median_5x5
 from .runs import paint_disc, runs_of_pixels
 
 __all__ = ["BlendSettings", "Child", "deblend_footprint"]

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hscbox.catalog.footprint import Footprint
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
-from .convolve import gaussian_kernel, kernel_width
+from ..numerics.convolve import gaussian_kernel, kernel_width
 from .runs import count_run_bits
 from .shoulders import BROADER
 

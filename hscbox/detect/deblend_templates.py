@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 __all__ = ["has_flux_at_border", "make_monotonic", "ramp_image", "symmetric_template"]
 

@@ -20,11 +20,11 @@ from hscbox.errors import DataError
 from hscbox.image.background import BackgroundModel
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
-from hscbox.image.statistics import clipped_mean
+from hscbox.numerics.statistics import clipped_mean
 from hscbox.task_metadata import timed_method
 
+from ..numerics.convolve import kernel_width, smooth
 from .background import BackgroundConfig, fit_background
-from .convolve import kernel_width, smooth
 from .footprints import Detections, find_footprints, grow_footprints
 from .shoulders import add_shoulder_peaks
 from .unknown_pixels import blank_unknown, unknown_pixels

@@ -10,7 +10,7 @@ from lsst.pex.config import ChoiceField, Config, ConfigField, Field, RangeField
 
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
-from hscbox.image.statistics import median
+from hscbox.numerics.statistics import median
 from hscbox.task_metadata import timed_method
 
 from .cosmic_ray_steepness import steepness_of

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hscbox.image.mask import mask_bits
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
-from .convolve import gaussian_kernel, kernel_width, smooth
+from ..numerics.convolve import gaussian_kernel, kernel_width, smooth
 from .footprints import Detections, with_peaks
 
 __all__ = ["BROADER", "add_shoulder_peaks", "difference_energy"]

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft2, next_fast_len, rfft2
 
-from hscbox.image.statistics import clipped_mean
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
+from hscbox.numerics.statistics import clipped_mean
 
 __all__ = ["BLOCK", "SourceWings", "predict_wings"]
 

@@ -1,1 +1,1 @@
-"""Exposures and what they are made of: mask planes, WCS, PSF, calibration, backgrounds, and their FITS form."""
+"""Exposures and what they are made of: pixels, masks, WCS, PSF, calibration, background. No file is opened here."""

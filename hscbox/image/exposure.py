@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .metadata import CardValue, Metadata
+from ..fits.metadata import CardValue, Metadata
 
 if TYPE_CHECKING:
     from ..camera.detector import Detector

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..camera.boxes import Box
-from ..jit import njit
+from ..numerics.compiler import njit
+from ..numerics.statistics import clipped_mean
 from .mask import mask_bits
-from .statistics import clipped_mean
 
 __all__ = ["TRANSITION", "interpolate_boxes", "interpolate_pixels", "prediction_weights"]
 

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .adaptive_moments import adaptive_moments
+from ..numerics.adaptive_moments import adaptive_moments
 
 __all__ = ["Psf", "nearest_pixel"]
 

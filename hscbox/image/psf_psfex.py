@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import njit
+from ..numerics.compiler import njit
 from .psf_base import FloatArray, Psf
 
 __all__ = ["PsfexPsf", "polynomial_basis"]

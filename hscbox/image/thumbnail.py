@@ -5,19 +5,14 @@ The asinh stretch is that of Lupton et al. 2004, PASP 116, 133, with the constan
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage
 
-from ..files import write_bytes
+from ..numerics.statistics import clipped_mean, median
 from .mask import mask_bits
-from .statistics import clipped_mean, median
 
-__all__ = ["bin_image", "make_thumbnail", "png_bytes", "stretch", "write_png"]
+__all__ = ["bin_image", "make_thumbnail", "stretch"]
 
 _Q = 20.0
 _RANGE = 5.0
@@ -62,27 +57,6 @@ def stretch(pixels: NDArray[np.float64], black: float) -> NDArray[np.uint8]:
     slope = 25.5 / np.arcsinh(0.1 * _Q)
     grey = slope * np.arcsinh(_Q * (np.asarray(pixels, dtype=np.float64) - black) / _RANGE)
     return np.asarray(np.clip(np.nan_to_num(grey, nan=0.0), 0.0, 255.0), dtype=np.uint8)
-
-
-def png_bytes(grey: NDArray[np.uint8]) -> bytes:
-    """Return a PNG file, 8-bit RGBA, with row 0 of `grey` (height, width) at the top."""
-    rgba = np.empty((*grey.shape, 4), dtype=np.uint8)
-    rgba[..., :3] = grey[..., None]
-    rgba[..., 3] = 255
-    buffer = io.BytesIO()
-    Image.fromarray(rgba, mode=None).save(buffer, format="PNG", compress_level=6)
-    return buffer.getvalue()
-
-
-def write_png(path: Path | str, grey: NDArray[np.uint8]) -> None:
-    """Write a PNG file atomically; see `png_bytes`.
-
-    Raises
-    ------
-    OutputError, TemporaryError
-        The file cannot be written.
-    """
-    write_bytes(path, png_bytes(grey))
 
 
 def _fill_saturated(pixels: NDArray[np.float64], saturated: NDArray[np.bool_], brightest: float) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from ..camera.boxes import Box
 from ..camera.detector import Amplifier, Detector
 from ..errors import DamagedInputError, DataError, SaturatedFrameError
 from ..image.mask import mask_bits
-from ..image.statistics import clipped_mean, median
+from ..numerics.statistics import clipped_mean, median
 from .config import IsrConfig
 from .overscan import overscan_level
 

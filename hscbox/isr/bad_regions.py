@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
-from ..image.statistics import clipped_mean, median
+from ..numerics.statistics import clipped_mean, median
 
 __all__ = ["fill_bad_regions"]
 

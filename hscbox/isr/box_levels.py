@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..image.statistics import median_and_clipped_mean
-from ..jit import njit
+from ..numerics.compiler import njit
+from ..numerics.statistics import median_and_clipped_mean
 
 __all__ = ["box_means", "box_medians"]
 

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DamagedInputError
-from ..jit import njit
-from .symmetric_convolution import TILE_HEIGHT, TILE_WIDTH, add_convolution
+from ..numerics.compiler import njit
+from ..numerics.symmetric_convolution import TILE_HEIGHT, TILE_WIDTH, add_convolution
 
 __all__ = ["BrighterFatterFit", "brighter_fatter_correction"]
 

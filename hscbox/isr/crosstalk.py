@@ -14,8 +14,8 @@ import numpy.typing as npt
 from ..camera.detector import Detector
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
-from ..image.statistics import median
-from ..jit import njit
+from ..numerics.compiler import njit
+from ..numerics.statistics import median
 
 __all__ = ["subtract_crosstalk"]
 

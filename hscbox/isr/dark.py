@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import DamagedInputError
 from ..image.calib_image import CalibImage
 from ..image.exposure import Exposure
-from ..jit import njit
+from ..numerics.compiler import njit
 
 __all__ = ["subtract_dark"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..image.calib_image import CalibImage
 from ..image.exposure import Exposure
-from ..jit import njit
+from ..numerics.compiler import njit
 
 __all__ = ["divide_by_flat"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..camera.detector import Detector
-from ..jit import njit
+from ..numerics.compiler import njit
 
 __all__ = ["add_electrons", "column_gains", "electrons_of"]
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..fits.metadata import Metadata
 from ..image.calib_image import CalibImage
-from ..image.metadata import Metadata
 
 __all__ = ["numbers_digest", "raw_cards", "record_calib", "record_master", "record_numbers", "record_step"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..camera.detector import Detector
 from ..image.exposure import Exposure
-from ..jit import njit
+from ..numerics.compiler import njit
 
 __all__ = ["linearize"]
 

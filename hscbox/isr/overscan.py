@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import Akima1DInterpolator, CubicSpline
 
-from ..image.statistics import clipped_mean, median
+from ..numerics.statistics import clipped_mean, median
 
 __all__ = ["OverscanLevel", "bin_rows", "collapse_rows", "fit_overscan", "overscan_level"]
 

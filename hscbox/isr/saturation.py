@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..image.exposure import Exposure
 from ..image.interpolate import interpolate_pixels
 from ..image.mask import mask_bits
-from ..jit import njit
+from ..numerics.compiler import njit
 
 __all__ = ["full_wells", "grow_mask", "interpolate_saturated", "widen_trails"]
 

@@ -7,7 +7,7 @@ import numpy as np
 from ..camera.detector import Detector
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
-from ..image.statistics import median
+from ..numerics.statistics import median
 
 __all__ = ["mask_silent_amplifiers"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
-from ..image.statistics import clipped_mean, median_and_clipped_mean
+from ..numerics.statistics import clipped_mean, median_and_clipped_mean
 
 __all__ = ["SkyLevel", "measure_sky_level"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 from .context import MeasurementContext
 

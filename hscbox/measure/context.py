@@ -13,9 +13,9 @@ from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.image.exposure import Exposure
 from hscbox.image.psf import Psf
 
-from .hsm_stamps import HsmSources, measure_sources
 from .pixels import SourcePixels
-from .psf_moments import stamp_moments
+from .shapes.hsm_stamps import HsmSources, measure_sources
+from .shapes.psf_moments import stamp_moments
 
 __all__ = ["CatalogRows", "MeasurementContext", "PsfStamps", "psf_stamps"]
 

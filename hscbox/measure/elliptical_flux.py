@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 from .sinc_aperture import ellipse_weights, sinc_half_width
 

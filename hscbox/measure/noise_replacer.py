@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hscbox.catalog.footprint import Footprint
 from hscbox.image.exposure import Metadata
-from hscbox.image.statistics import ClippedMean, clipped_mean
+from hscbox.numerics.statistics import ClippedMean, clipped_mean
 
 from .pixels import SourcePixels, gather_pixels
 

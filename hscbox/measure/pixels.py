@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hscbox.catalog.footprint import Footprint
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 __all__ = ["SourcePixels", "gather_pixels", "put_back", "take_out"]
 

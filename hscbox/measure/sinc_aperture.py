@@ -15,7 +15,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 __all__ = ["ellipse_weights", "sinc_half_width", "sine_integral_table"]
 

@@ -15,7 +15,7 @@ from hscbox.errors import ConfigError, PsfFitError
 from hscbox.image.exposure import Exposure, Metadata
 from hscbox.task_metadata import timed_method
 
-from . import plugins as _plugins  # registers the plugins
+from . import plugins as _plugins
 from .context import CatalogRows, MeasurementContext
 from .noise_replacer import NoiseReplacerConfig, describe_noise, replace_by_noise
 from .pixels import SourcePixels, gather_pixels

@@ -1,1 +1,1 @@
-"""From raw frame to products: composition of the steps, many CCDs, configuration and provenance."""
+"""One CCD, from raw frame to products: composition of the steps, configuration and provenance."""

@@ -15,8 +15,8 @@ from ..camera.detector import Detector
 from ..camera.filters import canonical_name
 from ..camera.visit_info import visit_info_from_header
 from ..errors import FocusCcdError
-from ..files import sha256_file
 from ..isr.task import IsrConfig
+from ..machine.files import sha256_file
 
 __all__ = ["DataId", "Inputs", "isr_inputs", "science_detector"]
 

@@ -17,13 +17,13 @@ from ..butler.butler import Butler
 from ..calibrate.ref_objects import ReferenceShards
 from ..calibrate.task import CalibrateConfig, CalibrateResult, CalibrateTask
 from ..camera.distortion import PIXEL_SCALE
-from ..catalog.matches import write_denormalized
 from ..characterize.task import CharacterizeImageConfig, CharacterizeImageTask, CharacterizeResult
 from ..errors import HscboxError
-from ..files import output_failure, sha256_file
 from ..image.background import BackgroundModel
 from ..image.exposure import Exposure
 from ..isr.task import IsrConfig, IsrResult, IsrTask
+from ..machine.files import output_failure, sha256_file
+from ..products.matches import write_denormalized
 from ..task_metadata import TaskMetadata, collecting, timed
 from .inputs import DataId, Inputs, isr_inputs
 from .provenance import run_record

@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 import numpy as np
 
 from .. import __version__
-from .._environment import PINNED
 from ..butler.butler import Butler
 from ..butler.pickle_reader import load_pickle
-from ..dispatch import DispatchState, dispatch_state
 from ..errors import ConfigError, DamagedInputError, HscboxError
+from ..machine.dispatch import DispatchState, dispatch_state
+from ..machine.environment import PINNED
 
 __all__ = ["check_versions", "package_versions", "run_record", "verify_dispatch"]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from ..camera.path_part import is_path_part
-from ..catalog.fits_catalog import read_catalog, write_schema
 from ..catalog.htm import trixel_of
-from ..catalog.reference import read_reference_config, write_shards
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import DamagedInputError, OutputError, UsageError
-from ..files import output_failure, write_bytes
+from ..machine.files import output_failure, write_bytes
+from ..products.catalog import read_catalog, write_schema
+from ..products.reference_shards import read_reference_config, write_shards
 from .column_map import ColumnMap
 from .columns import read_columns
 from .convert import RowReport, convert

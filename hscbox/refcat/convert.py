@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..catalog.reference import make_reference_catalog
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import DamagedInputError
+from ..products.reference_shards import make_reference_catalog
 from .column_map import Band, ColumnMap, Epoch, TwoColumns
 from .columns import Columns
 

@@ -17,7 +17,7 @@ import urllib3
 
 from .. import __version__
 from ..errors import DamagedInputError, HscboxError, TemporaryError
-from ..files import output_failure
+from ..machine.files import output_failure
 from .answer import CutAnswerError, refused, service_message
 from .partial import Identity, Partial
 from .patience import Patience, asked_wait

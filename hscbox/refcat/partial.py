@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import DamagedInputError
-from ..files import output_failure, write_bytes
+from ..machine.files import output_failure, write_bytes
 from .answer import CutAnswerError
 
 __all__ = ["Identity", "Partial", "unpacked"]

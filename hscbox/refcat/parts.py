@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import MissingInputError, TemporaryError
-from ..files import output_failure, sha256_file, write_bytes
+from ..machine.files import output_failure, sha256_file, write_bytes
 from .partial import Partial
 
 __all__ = ["PartRecord", "PartStore"]

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..camera.header_reader import read_primary_header
-from ..catalog.reference import write_shards
 from ..errors import UsageError
-from ..image.fits_cards import card, metadata_cards
-from ..image.fits_write import FitsUnit, write_units
+from ..fits.cards import card, metadata_cards
+from ..fits.header_reader import read_primary_header
+from ..fits.write import FitsUnit, write_units
+from ..products.reference_shards import write_shards
 from .frame import SimulatedFrame, simulate_frame
 from .header import frame_id
 from .masters import Master, masters_for, pattern_digest, write_kernel, write_master, write_registry

@@ -15,7 +15,7 @@ from ..camera.bf_kernel import brighter_fatter_kernel
 from ..camera.camera import LEADING_ROWS, OVERSCAN_ROWS, RAW_WIDTH
 from ..camera.crosstalk import crosstalk_matrix
 from ..camera.detector import Detector
-from ..image.metadata import Metadata
+from ..fits.metadata import Metadata
 from .cosmic_rays import cosmic_ray_charge
 from .electronics import add_crosstalk, bleed, displaced, invert_linearity
 from .header import raw_header

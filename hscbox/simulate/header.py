@@ -18,7 +18,7 @@ import numpy as np
 
 from ..camera.camera import LEADING_ROWS, OVERSCAN_ROWS
 from ..camera.detector import Detector
-from ..image.metadata import Metadata
+from ..fits.metadata import Metadata
 from .scene import Scene
 
 __all__ = ["exposure_id", "frame_id", "raw_header"]

@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..camera.bf_kernel import brighter_fatter_kernel
-from ..files import atomic_path, write_bytes
-from ..image.fits_cards import metadata_cards
-from ..image.fits_masked_image import write_masked_image
-from ..image.fits_write import image_unit, write_units
+from ..fits.cards import metadata_cards
+from ..fits.metadata import Metadata
+from ..fits.write import image_unit, write_units
 from ..image.mask import mask_bits
-from ..image.metadata import Metadata
+from ..machine.files import atomic_path, write_bytes
+from ..products.masked_image import write_masked_image
 from .illumination import flat_field, fringe_pattern, unlit
 from .patterns import bias_structure, dark_rate
 from .scene import FRINGE_FILTERS, Scene

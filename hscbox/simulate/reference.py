@@ -7,8 +7,8 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from ..catalog.reference import make_reference_catalog
 from ..catalog.source_catalog import SourceCatalog
+from ..products.reference_shards import make_reference_catalog
 from .sky import PS1_BANDS
 
 __all__ = ["position_error_mas", "reference_catalog", "reference_objects"]

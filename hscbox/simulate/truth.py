@@ -22,8 +22,8 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from ..files import write_bytes
-from ..fits import write_hdus
+from ..fits.checked import write_hdus
+from ..machine.files import write_bytes
 from .frame import SimulatedFrame
 from .illumination import sky_polynomial
 from .psf_model import TruePsf

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..mounts import container_engine
+from ..machine.mounts import container_engine
 from .finding import Finding, State
 from .links import survey
 from .profile import Bind, SiteProfile, expanded

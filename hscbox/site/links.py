@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..butler.repository_cfg import CFG_NAME, RepositoryCfg, read_cfg
 from ..errors import HscboxError
-from ..mounts import Dangling, dangling, mount_points
+from ..machine.mounts import Dangling, dangling, mount_points
 
 __all__ = ["LinkSurvey", "leaf_directories", "parents_of", "survey", "top_links"]
 

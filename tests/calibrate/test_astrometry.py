@@ -11,11 +11,11 @@ from hscbox.calibrate.astrometry import AstrometryConfig, AstrometryTask
 from hscbox.calibrate.ref_objects import ReferenceRegion
 from hscbox.camera.camera import load_camera
 from hscbox.camera.distortion import pixel_to_sky
-from hscbox.catalog.reference_shards import make_reference_catalog
 from hscbox.catalog.schema import Field
 from hscbox.catalog.source_catalog import SourceCatalog, make_minimal_schema
 from hscbox.errors import NoMatchError, WcsGateError
 from hscbox.image.wcs import initial_wcs
+from hscbox.products.reference_shards import make_reference_catalog
 
 _FLAGS = ("flag_edge", "flag_interpolatedCenter", "flag_saturated")
 _N = 200

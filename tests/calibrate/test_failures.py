@@ -13,17 +13,11 @@ from hscbox.camera.camera import load_camera
 from hscbox.camera.distortion import pixel_to_sky
 from hscbox.camera.visit_info import VisitInfo
 from hscbox.catalog.htm import trixel_of
-from hscbox.catalog.reference_shards import make_reference_catalog
 from hscbox.catalog.source_catalog import SourceCatalog
-from hscbox.errors import (
-    MagnitudeCutError,
-    MissingInputError,
-    NoMatchError,
-    NoPhotometryMatchError,
-    ZeroPointGateError,
-)
+from hscbox.errors import MagnitudeCutError, MissingInputError, NoMatchError, NoPhotometryMatchError, ZeroPointGateError
 from hscbox.image.exposure import Exposure
 from hscbox.image.wcs import initial_wcs
+from hscbox.products.reference_shards import make_reference_catalog
 
 ROWS, N, ZERO_POINT, SECONDS = 1024, 150, 33.3, 300.0
 POINTING = (34.5, -4.85, 0.0)

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from hscbox.camera.header_reader import read_primary_header
 from hscbox.camera.translate import translate_header
 from hscbox.camera.visit_info import visit_info_from_header
 from hscbox.errors import HscboxError
+from hscbox.fits.header_reader import read_primary_header
 
 
 def test_mutated_headers(tmp_path: Path, fits_header: Callable[[str], fits.Header]) -> None:

@@ -134,7 +134,7 @@ def test_leap_seconds_agree_with_astropy() -> None:
 
 def test_ingest_does_not_import_what_it_does_not_need() -> None:
     code = (
-        "import sys; import hscbox.camera.translate, hscbox.camera.header_reader, hscbox.camera.translate_calib;"
+        "import sys; import hscbox.camera.translate, hscbox.fits.header_reader, hscbox.camera.translate_calib;"
         "sys.exit(any(name in sys.modules for name in ('astropy', 'astro_metadata_translator')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

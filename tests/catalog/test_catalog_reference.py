@@ -6,23 +6,19 @@ import numpy as np
 import pytest
 from lsst import sphgeom
 
-from hscbox.catalog.fits_catalog import read_catalog, write_catalog
 from hscbox.catalog.htm import separation, trixel_of, trixels_in_circle
-from hscbox.catalog.reference import (
-    add_filter_aliases,
-    depth_from_config,
-    directory_reader,
-    flux_field,
-    load_region,
-    make_reference_catalog,
-    read_reference_config,
-    to_2017_form,
-    write_shards,
-)
+from hscbox.catalog.reference import add_filter_aliases, depth_from_config, flux_field, load_region, to_2017_form
 from hscbox.catalog.reference_config import ReferenceConfig, format_reference_config, parse_reference_config
 from hscbox.catalog.schema import Field, Schema
 from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.errors import DamagedInputError, MissingInputError, UnsafeInputError
+from hscbox.products.catalog import read_catalog, write_catalog
+from hscbox.products.reference_shards import (
+    directory_reader,
+    make_reference_catalog,
+    read_reference_config,
+    write_shards,
+)
 
 _NAME = "ps1_pv3_3pi_20170110"
 

@@ -8,7 +8,7 @@ import galsim
 import numpy as np
 
 from hscbox.characterize.psf_candidates import PsfCandidates
-from hscbox.image.adaptive_moments import adaptive_moments
+from hscbox.numerics.adaptive_moments import adaptive_moments
 
 WIDTH, HEIGHT = 2048, 4176
 SIZE = 41

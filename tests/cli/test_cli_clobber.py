@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hscbox.errors import OutputError, UsageError
-from hscbox.pipeline.run import _clobber
+from hscbox.runs.run import _clobber
 
 
 def output(path: Path, parent: str) -> None:

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from hscbox.cli.app import app
 from hscbox.errors import GoldenMismatchError
-from hscbox.regress.levels import LIMITS, Limit
-from hscbox.regress.measures import NOT_MEASURED, Measured
-from hscbox.regress.validate import CcdReport
+from hscbox.truth.levels import LIMITS, Limit
+from hscbox.truth.measures import NOT_MEASURED, Measured
+from hscbox.truth.validate import CcdReport
 
 WITHOUT = ("moments_size_bias", "kron_pull")
 
@@ -36,7 +36,7 @@ def report() -> CcdReport:
 def test_what_a_catalogue_lacks_is_said(
     level: str, missed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hscbox.regress.validate.validate_output", lambda *_: [report()])
+    monkeypatch.setattr("hscbox.truth.validate.validate_output", lambda *_: [report()])
     words = ["validate", "out", "--truth", "truth", "--level", level, "--json", str(tmp_path / "v.json")]
     result = CliRunner().invoke(app, [*words, "--plots", str(tmp_path / "new/plots")])
     assert result.output.count("not measured") == len(WITHOUT)
@@ -53,13 +53,13 @@ def test_what_a_catalogue_lacks_is_said(
 
 
 def test_verdicts_are_those_of_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hscbox.regress.validate.validate_output", lambda *_: [report()])
+    monkeypatch.setattr("hscbox.truth.validate.validate_output", lambda *_: [report()])
     output = CliRunner().invoke(app, ["validate", "out", "--truth", "truth"]).output
     verdicts = [line.strip("│").split("│")[-1].strip() for line in output.splitlines() if line.startswith("│")]
     assert verdicts.count("ok") == sum(limit.floor is not None for limit in LIMITS)
 
 
 def test_numbers_without_bound_have_no_distance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hscbox.regress.validate.validate_output", lambda *_: [report()])
+    monkeypatch.setattr("hscbox.truth.validate.validate_output", lambda *_: [report()])
     output = CliRunner().invoke(app, ["validate", "out", "--truth", "truth"]).output
     assert "inf" not in output and "nan" not in output

@@ -9,16 +9,11 @@ from scipy import ndimage
 from hscbox.catalog.footprint import PEAK_DTYPE, Footprint
 from hscbox.catalog.source_catalog import SourceCatalog, make_minimal_schema
 from hscbox.detect.deblend import SourceDeblendConfig, SourceDeblendTask
-from hscbox.detect.deblend_templates import (
-    has_flux_at_border,
-    make_monotonic,
-    ramp_image,
-    symmetric_template,
-)
+from hscbox.detect.deblend_templates import has_flux_at_border, make_monotonic, ramp_image, symmetric_template
 from hscbox.detect.detection import SourceDetectionConfig, SourceDetectionTask, make_source_catalog
-from hscbox.detect.median_filter import median_5x5
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
+from hscbox.numerics.median_filter import median_5x5
 
 from .scenes import add_exponential, add_gaussian, add_moffat, exposure_of
 

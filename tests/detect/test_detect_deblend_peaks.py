@@ -5,12 +5,12 @@ import pytest
 
 from hscbox.catalog.footprint import PEAK_DTYPE, Footprint
 from hscbox.catalog.source_catalog import SourceCatalog, make_minimal_schema
-from hscbox.detect.convolve import smooth
 from hscbox.detect.deblend import SourceDeblendConfig, SourceDeblendTask
 from hscbox.detect.deblend_peaks import contrast_kernel, join_saturated_peaks, significant_peaks
 from hscbox.detect.detection import SourceDetectionConfig, SourceDetectionTask, make_source_catalog
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
+from hscbox.numerics.convolve import smooth
 
 from .scenes import SIGMA, add_exponential, add_gaussian, add_moffat, exposure_of
 

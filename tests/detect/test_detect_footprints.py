@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hscbox.detect.convolve import gaussian_kernel, kernel_width, smooth
 from hscbox.detect.footprints import disc_half_widths, find_footprints, grow_footprints
+from hscbox.numerics.convolve import gaussian_kernel, kernel_width, smooth
 
 EIGHT = np.ones((3, 3))
 

@@ -5,13 +5,13 @@ import pytest
 from scipy import ndimage
 
 from hscbox.catalog.source_catalog import make_minimal_schema
-from hscbox.detect.convolve import smooth
 from hscbox.detect.deblend import SourceDeblendConfig, SourceDeblendTask
 from hscbox.detect.detection import SourceDetectionConfig, SourceDetectionTask, make_source_catalog
 from hscbox.detect.footprints import Detections, find_footprints
 from hscbox.detect.shoulders import add_shoulder_peaks, difference_energy
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
+from hscbox.numerics.convolve import smooth
 
 from .scenes import SIGMA, add_gaussian, exposure_of
 

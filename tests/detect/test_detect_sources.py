@@ -8,11 +8,11 @@ import pytest
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from hscbox.catalog.fits_catalog import read_catalog, write_catalog
 from hscbox.catalog.source_catalog import make_minimal_schema
 from hscbox.detect.detection import SourceDetectionConfig, SourceDetectionTask, make_source_catalog
 from hscbox.errors import DataError
 from hscbox.image.mask import mask_bits
+from hscbox.products.catalog import read_catalog, write_catalog
 
 from .scenes import SIGMA, add_gaussian, exposure_of
 

@@ -8,7 +8,7 @@ from astropy.io import fits
 
 from hscbox.errors import BackgroundError, DamagedInputError
 from hscbox.image.background import BackgroundModel, cell_starts
-from hscbox.image.fits_background import read_backgrounds, write_backgrounds
+from hscbox.products.background import read_backgrounds, write_backgrounds
 
 WIDTH, HEIGHT = 512, 1050
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hscbox.image.adaptive_moments import adaptive_moments
 from hscbox.image.psf import DoubleGaussianPsf, GaussianPsf, KernelPsf, Psf, PsfexPsf, polynomial_basis
+from hscbox.numerics.adaptive_moments import adaptive_moments
 
 
 def gaussian_components(sxx: float, syy: float, sxy: float, samples: int = 81) -> np.ndarray:

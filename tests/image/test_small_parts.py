@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from hscbox.errors import ConfigError
+from hscbox.fits.metadata import Metadata
 from hscbox.image.calib_image import CalibImage
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import MASK_PLANES, mask_bits
-from hscbox.image.metadata import Metadata
 from hscbox.image.photo_calib import PhotoCalib
 
 

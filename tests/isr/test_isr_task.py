@@ -23,10 +23,10 @@ from hscbox.camera.vignette import vignette_polygon
 from hscbox.camera.visit_info import VisitInfo
 from hscbox.errors import DamagedInputError, MissingInputError, SaturatedFrameError
 from hscbox.image.exposure import Exposure
-from hscbox.image.fits_exposure import write_exposure
 from hscbox.image.mask import mask_bits
 from hscbox.isr.header import raw_cards
 from hscbox.isr.task import IsrConfig, IsrTask
+from hscbox.products.exposure import write_exposure
 
 KERNEL = brighter_fatter_kernel()
 SHAPE = (N_ROWS, 2048)

@@ -6,8 +6,8 @@ import pytest
 
 from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.image.mask import mask_bits
-from hscbox.measure.hsm_moments import hsm_moments
-from hscbox.measure.hsm_regauss import regauss
+from hscbox.measure.shapes.hsm_moments import hsm_moments
+from hscbox.measure.shapes.hsm_regauss import regauss
 
 from .fields import SIGMA, disc, exposure_of, gaussian, task_for
 

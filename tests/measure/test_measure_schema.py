@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from hscbox.calibrate.task import CalibrateConfig, CalibrateTask
-from hscbox.catalog.fits_catalog import read_catalog, write_catalog, write_schema
 from hscbox.catalog.schema import Schema
 from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.characterize.task import CharacterizeImageConfig, CharacterizeImageTask
 from hscbox.image.exposure import Metadata
+from hscbox.products.catalog import read_catalog, write_catalog, write_schema
 
 DATA = Path(__file__).parent / "data"
 CENTROID, SHAPE = "base_SdssCentroid_flag", "ext_shapeHSM_HsmSourceMoments_flag"

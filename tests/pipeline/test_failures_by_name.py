@@ -17,19 +17,19 @@ import pytest
 from played import run
 from typer.testing import CliRunner
 
-from hscbox.boost import read_boost
-from hscbox.catalog.fits_catalog import read_catalog, write_catalog
 from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.cli.app import app
 from hscbox.errors import MissingInputError
-from hscbox.fits import open_checked
+from hscbox.fits.checked import open_checked
 from hscbox.image.exposure import Exposure
-from hscbox.image.fits_exposure import read_exposure
-from hscbox.pipeline.arguments import ProcessCcdArguments
-from hscbox.pipeline.run import run_process_ccd
-from hscbox.regress.validate import validate_output
+from hscbox.products.boost import read_boost
+from hscbox.products.catalog import read_catalog, write_catalog
+from hscbox.products.exposure import read_exposure
+from hscbox.runs.arguments import ProcessCcdArguments
+from hscbox.runs.run import run_process_ccd
 from hscbox.simulate.dataset import write_dataset
 from hscbox.simulate.scene import Scene
+from hscbox.truth.validate import validate_output
 
 SCENE = Scene(rows=256, star_density=16.0, galaxy_density=0.0, faint_limit=26.0)
 # A second round of the PSF is as good as the first one here, and half of the time.

@@ -10,20 +10,21 @@ import pytest
 from astropy.io import fits
 from typer.testing import CliRunner
 
-from hscbox.camera.header_reader import read_primary_header
 from hscbox.camera.translate import translate_header
 from hscbox.camera.translate_calib import translate_calib_header
-from hscbox.catalog.reference import directory_reader, load_region, read_reference_config
+from hscbox.catalog.reference import load_region
 from hscbox.cli.simulate import simulate
 from hscbox.errors import MissingInputError, UsageError
-from hscbox.fits import open_checked
-from hscbox.image.fits_masked_image import read_image
-from hscbox.regress.truth import read_truth
+from hscbox.fits.checked import open_checked
+from hscbox.fits.header_reader import read_primary_header
+from hscbox.products.masked_image import read_image
+from hscbox.products.reference_shards import directory_reader, read_reference_config
 from hscbox.simulate.dataset import raw_path, write_dataset
 from hscbox.simulate.effects import Effects
 from hscbox.simulate.illumination import sky_image
 from hscbox.simulate.scene import Scene
 from hscbox.simulate.truth import truth_directory
+from hscbox.truth.true_frame import read_truth
 
 SCENE = Scene(rows=128, faint_limit=24.2, star_density=8.0)
 

@@ -7,7 +7,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from hscbox.camera.distortion import pixel_to_sky
-from hscbox.image.fits_cards import metadata_cards
+from hscbox.fits.cards import metadata_cards
 from hscbox.simulate.header import raw_header
 from hscbox.simulate.scene import Scene
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from played import run
 
-from hscbox import mounts
 from hscbox.butler import repository as repository_module
 from hscbox.errors import MissingInputError, NotMountedError, OutputError, TemporaryError
-from hscbox.pipeline.arguments import ProcessCcdArguments
+from hscbox.machine import mounts
+from hscbox.runs.arguments import ProcessCcdArguments
 from hscbox.site import links
 from hscbox.site.doctor import locks as locks_module
 from hscbox.site.doctor import machine as machine_module
@@ -148,7 +148,7 @@ def test_names_of_temporaries(name, expected):
 
 
 def test_real_temporaries_of_the_writer_are_recognised(tmp_path):
-    from hscbox.files import atomic_path
+    from hscbox.machine.files import atomic_path
 
     with atomic_path(tmp_path / "CORR-0040984-055.fits") as temporary:
         assert is_temporary_name(temporary.name)

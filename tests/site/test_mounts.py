@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hscbox import mounts
 from hscbox.errors import NotMountedError
-from hscbox.mounts import bind_flags, container_engine, dangling, missing_link_error, mount_points
+from hscbox.machine import mounts
+from hscbox.machine.mounts import bind_flags, container_engine, dangling, missing_link_error, mount_points
 
 TABLE = r"""22 1 0:20 / / rw,relatime - overlay overlay rw
 23 22 0:21 / /proc rw - proc proc rw

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hscbox.catalog.schema import Schema
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out

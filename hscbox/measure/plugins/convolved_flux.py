@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hscbox.catalog.schema import Schema
 from hscbox.image.exposure import CardValue
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 from ..context import MeasurementContext
 from ..elliptical_flux import aperture_weights, scaled_ellipse, weighted_sum

@@ -8,7 +8,7 @@ import lsst.pex.config as pex_config
 import numpy as np
 
 from hscbox.catalog.schema import Schema
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out

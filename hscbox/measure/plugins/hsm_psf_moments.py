@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from hscbox.catalog.schema import Schema
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 from ..context import MeasurementContext
-from ..hsm_moments import hsm_moments
 from ..plugin import register
+from ..shapes.hsm_moments import hsm_moments
 from .hsm_source_moments import HsmPlugin
 
 __all__ = ["HsmPsfMoments"]

@@ -9,13 +9,13 @@ import numpy as np
 
 from hscbox.catalog.schema import Schema
 from hscbox.image.mask import mask_bits
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 from ..context import MeasurementContext
-from ..hsm_regauss import regauss
-from ..hsm_stamps import box_of, masked_stamp, moments_of
 from ..pixels import put_back, take_out
 from ..plugin import register
+from ..shapes.hsm_regauss import regauss
+from ..shapes.hsm_stamps import box_of, masked_stamp, moments_of
 from .hsm_source_moments import HsmPlugin, HsmSourceMomentsConfig
 
 __all__ = ["HsmShapeRegauss", "HsmShapeRegaussConfig"]

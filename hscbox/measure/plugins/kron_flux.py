@@ -13,13 +13,13 @@ import numpy as np
 
 from hscbox.catalog.schema import Schema
 from hscbox.image.exposure import CardValue
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 from ..context import MeasurementContext
 from ..elliptical_flux import aperture_weights, scaled_ellipse, weighted_sum
-from ..kron_radius import growth, kron_radius, noise_of_radius
 from ..pixels import put_back, take_out
 from ..plugin import Plugin, register
+from ..shapes.kron_radius import growth, kron_radius, noise_of_radius
 from ..sinc_aperture import sine_integral_table
 
 __all__ = ["KronFlux", "KronFluxConfig"]

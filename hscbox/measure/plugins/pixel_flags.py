@@ -8,7 +8,7 @@ import numpy as np
 
 from hscbox.catalog.schema import Schema
 from hscbox.image.mask import mask_bits
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 from ..context import MeasurementContext
 from ..plugin import Plugin, register

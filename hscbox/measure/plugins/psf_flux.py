@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hscbox.catalog.schema import Schema
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from hscbox.catalog.schema import Schema
 from hscbox.image.psf import Psf
-from hscbox.jit import njit
+from hscbox.numerics.compiler import njit
 
 from ..centroid_check import reset_outside_footprint
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out
 from ..plugin import Plugin, register
-from ..psf_moments import stamp_moments
 from ..quartic_peak import ALMOST_NO_SECOND, NO_SECOND, NOT_MAXIMUM, peak_of_3x3
+from ..shapes.psf_moments import stamp_moments
 
 __all__ = ["SdssCentroid", "SdssCentroidConfig"]
 

@@ -1,7 +1,7 @@
 """Adaptive second moments of sources.
 
 Bernstein & Jarvis 2002, AJ 123, 583; Hirata & Seljak 2003, MNRAS 343, 459. The iteration itself is
-`hscbox.image.adaptive_moments`.
+`hscbox.numerics.adaptive_moments`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hscbox.catalog.schema import Schema
-from hscbox.image.adaptive_moments import MAX_ITER, SHIFT, UNWEIGHTED, UNWEIGHTED_BAD, adaptive_moments
-from hscbox.jit import njit
+from hscbox.numerics.adaptive_moments import MAX_ITER, SHIFT, UNWEIGHTED, UNWEIGHTED_BAD, adaptive_moments
+from hscbox.numerics.compiler import njit
 
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...butler.paths import absolute
 from ...butler.repository import open_repository
 from ...errors import HscboxError
-from ...mounts import Dangling, bind_flags
+from ...machine.mounts import Dangling, bind_flags
 from ..finding import Context, Finding, State
 from ..links import LinkSurvey, survey
 

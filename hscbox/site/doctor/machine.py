@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...mounts import container_engine
+from ...machine.mounts import container_engine
 from ..finding import Context, Finding, State
 
 __all__ = ["check_cpu", "check_image", "check_versions", "image_identity"]
@@ -48,7 +48,7 @@ def check_versions(context: Context) -> Iterator[Finding]:
 def check_cpu(context: Context) -> Iterator[Finding]:
     """Say which code paths the numerical libraries take."""
     del context
-    from ...dispatch import dispatch_state
+    from ...machine.dispatch import dispatch_state
 
     state = dispatch_state()
     if state.bitwise:

@@ -13,8 +13,8 @@ from ...butler.paths import rerun_paths, with_prefix
 from ...butler.repository import ENDINGS, open_repository
 from ...butler.templates import DATASETS
 from ...errors import HscboxError, OutputError, TemporaryError
-from ...mounts import Dangling, dangling, missing_link_error, mount_points
-from ...pipeline.arguments import ProcessCcdArguments
+from ...machine.mounts import Dangling, dangling, missing_link_error, mount_points
+from ...runs.arguments import ProcessCcdArguments
 from ..finding import CCD_BYTES, PROCESS_BYTES
 from ..links import parents_of, top_links
 from .links import worst_link

@@ -1,0 +1,1 @@
+"""Scenes held against what was accepted."""

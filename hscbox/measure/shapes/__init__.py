@@ -1,0 +1,1 @@
+"""Shapes of sources: adaptive moments, re-Gaussianization, Kron radii."""

@@ -1,0 +1,32 @@
+"""Adaptive moments of many PSF stamps at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hscbox.numerics.adaptive_moments import adaptive_moments
+from hscbox.numerics.compiler import njit
+
+__all__ = ["stamp_moments"]
+
+
+def stamp_moments(stamps: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the moments xx, yy, xy (n, 3) [px^2] of `stamps` (n, size, size) with centres x, y (n,) in the stamps.
+
+    Rows of stamps whose moments cannot be measured are nan.
+    """
+    moments: NDArray[np.float64] = _stamp_moments(stamps, x, y)
+    return moments
+
+
+@njit
+def _stamp_moments(stamps: Any, x: Any, y: Any) -> Any:
+    moments = np.full((x.size, 3), np.nan)
+    for i in range(x.size):
+        found = adaptive_moments(stamps[i], x[i], y[i])
+        if found.flags == 0:
+            moments[i, 0], moments[i, 1], moments[i, 2] = found.xx, found.yy, found.xy
+    return moments

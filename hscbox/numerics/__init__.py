@@ -1,0 +1,1 @@
+"""Statistics, moments and convolutions of arrays, and the compiler of loops."""

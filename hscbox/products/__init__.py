@@ -1,0 +1,1 @@
+"""How exposures, catalogues, backgrounds, reference shards and run metadata look on disk."""

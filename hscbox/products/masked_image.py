@@ -1,0 +1,147 @@
+"""Master calibrations as FITS files: one image, or image, mask and variance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DamagedInputError
+from ..fits.cards import metadata_cards
+from ..fits.metadata import CardValue, Metadata
+from ..fits.read import ReadUnit, header_metadata, naming, read_units
+from ..fits.write import image_unit, primary_unit, write_units
+from .planes import mask_from_file, plane_unit
+
+__all__ = ["STRUCTURAL", "read_image", "write_masked_image"]
+
+STRUCTURAL = frozenset(
+    [
+        "SIMPLE",
+        "XTENSION",
+        "BITPIX",
+        "NAXIS",
+        "NAXIS1",
+        "NAXIS2",
+        "NAXIS3",
+        "PCOUNT",
+        "GCOUNT",
+        "EXTEND",
+        "GROUPS",
+        "BLOCKED",
+        "CHECKSUM",
+        "DATASUM",
+        "ZHECKSUM",
+        "ZDATASUM",
+        "LONGSTRN",
+        "COMMENT",
+        "HISTORY",
+        "EXTNAME",
+        "EXTVER",
+        "END",
+        "INHERIT",
+    ]
+)
+"""Keywords that describe the file and not what is in it."""
+
+
+def read_image(
+    path: Path | str, *, image_only: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.int32] | None, NDArray[np.float32] | None, Metadata]:
+    """Read a master calibration in either form that exists: one image in any HDU, or afw's header, image, mask,
+    variance.
+
+    Plain, gzipped and tile-compressed files are accepted.
+
+    Parameters
+    ----------
+    path
+        The file.
+    image_only
+        Leave mask and variance out, which saves time and memory.
+
+    Returns
+    -------
+    image, mask, variance
+        (height, width); mask in our bits; mask and variance None if the file has none.
+    header
+        Cards of the primary HDU.
+
+    Raises
+    ------
+    MissingInputError
+        The file cannot be opened.
+    DamagedInputError
+        It has no image, or planes of different sizes.
+    """
+    with naming(path):
+        return _interpret(path, read_units(path, skip=("MASK", "VARIANCE") if image_only else ()))
+
+
+def _interpret(
+    path: Path | str, units: list[ReadUnit]
+) -> tuple[NDArray[np.float32], NDArray[np.int32] | None, NDArray[np.float32] | None, Metadata]:
+    start = next((k for k, unit in enumerate(units) if unit.is_image), None)
+    if start is None:
+        raise DamagedInputError(f"{path} has no two-dimensional image", remedy="Use a master calibration")
+    image = units[start].array().astype(np.float32, copy=False)
+    planes: dict[str, ReadUnit] = {}
+    for unit in units[start + 1 :]:
+        kind = str(unit.header.get("EXTTYPE", "")).strip()
+        if kind in ("MASK", "VARIANCE") and kind not in planes and unit.stored is not None:
+            planes[kind] = unit
+    arrays = {kind: unit.array() for kind, unit in planes.items()}
+    for kind, array in arrays.items():
+        if array.shape != image.shape:
+            raise DamagedInputError(
+                f"{path}: {kind} has {array.shape[1]} x {array.shape[0]} pixels, "
+                f"the image {image.shape[1]} x {image.shape[0]}"
+            )
+    mask = mask_from_file(arrays["MASK"], planes["MASK"].header) if "MASK" in arrays else None
+    variance = arrays["VARIANCE"].astype(np.float32, copy=False) if "VARIANCE" in arrays else None
+    header = header_metadata(units[0].header)
+    for key in list(header):
+        if key in STRUCTURAL:
+            del header[key]
+    return image, mask, variance, header
+
+
+def write_masked_image(
+    path: Path | str,
+    image: NDArray[Any],
+    mask: NDArray[np.int32] | None = None,
+    variance: NDArray[Any] | None = None,
+    header: Mapping[str, CardValue] | None = None,
+) -> None:
+    """Write a master calibration atomically: header, image, mask, variance; or one image if there is neither
+    mask nor variance.
+
+    Pixels become float32, a missing plane of the two is filled with zeros.
+
+    Raises
+    ------
+    OutputError, TemporaryError
+        The file cannot be written.
+    """
+    metadata = Metadata(header)
+    for key in list(metadata):
+        if key in STRUCTURAL:
+            del metadata[key]
+    cards = metadata_cards(metadata)
+    if mask is None and variance is None:
+        write_units(path, [image_unit(np.asarray(image, dtype=np.float32), cards, primary=True)])
+        return
+    mask = np.zeros(image.shape, np.int32) if mask is None else mask
+    variance = np.zeros(image.shape, np.float32) if variance is None else variance
+    write_units(
+        path,
+        [
+            primary_unit(cards),
+            plane_unit("IMAGE", image),
+            plane_unit("MASK", mask),
+            plane_unit("VARIANCE", variance),
+        ],
+    )

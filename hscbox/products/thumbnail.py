@@ -1,0 +1,35 @@
+"""Thumbnails as PNG files."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..machine.files import write_bytes
+
+__all__ = ["png_bytes", "write_png"]
+
+
+def png_bytes(grey: NDArray[np.uint8]) -> bytes:
+    """Return a PNG file, 8-bit RGBA, with row 0 of `grey` (height, width) at the top."""
+    rgba = np.empty((*grey.shape, 4), dtype=np.uint8)
+    rgba[..., :3] = grey[..., None]
+    rgba[..., 3] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(rgba, mode=None).save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def write_png(path: Path | str, grey: NDArray[np.uint8]) -> None:
+    """Write a PNG file atomically; see `png_bytes`.
+
+    Raises
+    ------
+    OutputError, TemporaryError
+        The file cannot be written.
+    """
+    write_bytes(path, png_bytes(grey))

@@ -1,1 +1,0 @@
-"""Products held against the truth of the generator and against goldens."""

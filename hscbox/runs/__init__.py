@@ -1,0 +1,1 @@
+"""Many CCDs: execution, outcomes, summary, and the records of an output."""

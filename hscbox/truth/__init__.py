@@ -1,0 +1,1 @@
+"""Products held against the truth of the generator."""

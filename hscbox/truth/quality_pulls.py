@@ -1,0 +1,82 @@
+"""Error bars of isolated stars against the scatter of their values, and centroids against the Cramer-Rao bound."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..catalog.source_catalog import SourceCatalog
+from ..image.exposure import Exposure
+from ..image.mask import mask_bits
+from .cramer_rao import position_bound
+from .measures import Measured, clipped_spread
+from .residuals import Table
+from .selection import Pairs, column, flag
+from .true_frame import Truth
+from .truth_maps import PsfMap
+
+__all__ = ["pull_numbers", "pull_residuals"]
+
+FloatArray = npt.NDArray[np.float64]
+
+_FLUXES = {"psf": "slot_PsfFlux", "kron": "ext_photometryKron_KronFlux"}
+_SKY_HALF_WIDTH = 30
+
+
+def pull_residuals(truth: Truth, sources: SourceCatalog, exposure: Exposure, stars: Pairs) -> Table:
+    """Return errors of stars in units of the stated ones, and centroids' in units of their bound.
+
+    Columns: magnitude; psf, kron: (flux / true - median of this over the stars) / stated relative error; x, y: of the
+    centroid; x_bound, y_bound: centroid minus truth in units of the Cramer-Rao bound. What the catalogue lacks or
+    flags is nan.
+    """
+    flux, rows = truth.flux[stars.truth], stars.rows
+    table = {"magnitude": truth.magnitude[stars.truth]}
+    for name, prefix in _FLUXES.items():
+        ratio, error = (column(sources, f"{prefix}_{end}")[rows] / flux for end in ("flux", "fluxSigma"))
+        ratio[flag(sources, f"{prefix}_flag")[rows]] = np.nan
+        known = ratio[np.isfinite(ratio)]
+        table[name] = (ratio - (np.median(known) if len(known) else np.nan)) / error
+    bounds = _bounds(truth, exposure, stars)
+    for axis, true, bound in zip("xy", (truth.x, truth.y), bounds.T, strict=True):
+        miss = sources[f"slot_Centroid_{axis}"][rows] - true[stars.truth]
+        table[axis] = miss / column(sources, f"slot_Centroid_{axis}Sigma")[rows]
+        table[f"{axis}_bound"] = miss / bound
+    return table
+
+
+def _bounds(truth: Truth, exposure: Exposure, stars: Pairs) -> FloatArray:
+    """Return the Cramer-Rao bounds (n, 2) of x and y, pixel."""
+    psf, bounds = PsfMap.fit(truth), np.full((len(stars.truth), 2), np.nan)
+    if psf is None:
+        return bounds
+    for number, source in enumerate(stars.truth):
+        x, y = float(truth.x[source]), float(truth.y[source])
+        box = _box(exposure, x, y)
+        blank = exposure.mask[box] & ~mask_bits("SUSPECT", "CROSSTALK") == 0
+        if blank.any():
+            sky_variance = float(np.median(exposure.variance[box][blank]))
+            # The sky's electrons make nearly all of its variance, whatever the amplifier's gain and the flat.
+            gain = float(np.mean(truth.sky[box])) / sky_variance
+            bounds[number] = position_bound(psf.stamp(x, y), float(truth.flux[source]), sky_variance, gain)
+    return bounds
+
+
+def _box(exposure: Exposure, x: float, y: float) -> tuple[slice, slice]:
+    column, row = round(x), round(y)
+    return (
+        slice(max(row - _SKY_HALF_WIDTH, 0), min(row + _SKY_HALF_WIDTH + 1, exposure.height)),
+        slice(max(column - _SKY_HALF_WIDTH, 0), min(column + _SKY_HALF_WIDTH + 1, exposure.width)),
+    )
+
+
+def pull_numbers(table: Table) -> dict[str, Measured]:
+    """Return the spread of all pulls: 1 for honest errors, and 1 for centroids as good as can be."""
+    return {
+        "psf_pull": clipped_spread(table["psf"]),
+        "kron_pull": clipped_spread(table["kron"]),
+        "centroid_pull_x": clipped_spread(table["x"]),
+        "centroid_pull_y": clipped_spread(table["y"]),
+        "centroid_bound_x": clipped_spread(table["x_bound"]),
+        "centroid_bound_y": clipped_spread(table["y_bound"]),
+    }
