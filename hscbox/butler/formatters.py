@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import DamagedInputError, MissingInputError, UsageError
 from ..machine.files import sha256_file, write_bytes
+from ..numerics.arrays import ByteArray
 from .pickle_reader import dump_plain, load_pickle
 
 __all__ = ["read_file", "read_fits_header", "write_file"]
@@ -41,7 +41,7 @@ def _write_pickle(path: Path, value: object) -> None:
     write_bytes(path, dump_plain(value))
 
 
-def _read_png(path: Path) -> NDArray[np.uint8]:
+def _read_png(path: Path) -> ByteArray:
     from PIL import Image, UnidentifiedImageError
 
     try:

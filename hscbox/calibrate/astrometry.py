@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import lsst.pex.config as pex_config
 import numpy as np
-import numpy.typing as npt
 
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import AstrometryError, WcsGateError
@@ -20,8 +19,6 @@ from .ref_objects import ReferenceRegion
 from .source_matcher import SourceMatcher
 
 __all__ = ["AstrometryConfig", "AstrometrySolution", "AstrometryTask"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 class AstrometryConfig(pex_config.Config):  # type: ignore[misc]

@@ -7,14 +7,13 @@ probable deviation is taken, all values of the terms considered (MacKay 1992, Ne
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..image.sky_wcs import gnomonic
 from ..image.wcs import SkyWcs
+from ..numerics.arrays import FloatArray
 
 __all__ = ["RAD_TO_ARCSEC", "describing_order", "design_matrix", "distortion_prior", "likely_deviation"]
 
-FloatArray = npt.NDArray[np.float64]
 
 RAD_TO_ARCSEC = 180 / np.pi * 3600
 

@@ -11,18 +11,17 @@ from dataclasses import dataclass
 
 import lsst.pex.config as pex_config
 import numpy as np
-import numpy.typing as npt
 
 from ..catalog.htm import separation
 from ..errors import AstrometryError, MatchesRejectedError
 from ..image.sky_wcs import gnomonic
 from ..image.wcs import SkyWcs
+from ..numerics.arrays import BoolArray, FloatArray
 from ..numerics.statistics import SIGMA_PER_IQR
 from .camera_distortion import RAD_TO_ARCSEC, describing_order, design_matrix, distortion_prior
 
 __all__ = ["FitTanSipWcsConfig", "WcsFit", "fit_tan_sip", "fit_with_rejection"]
 
-FloatArray = npt.NDArray[np.float64]
 
 # Pixels on the sky are square to a percent, so that a CD matrix far from condition 1 has an undetermined direction.
 _WORST_CONDITION = 10.0
@@ -76,7 +75,7 @@ class WcsFit:
     """
 
     wcs: SkyWcs
-    used: npt.NDArray[np.bool_]
+    used: BoolArray
     distance: FloatArray
     residual: FloatArray
 
@@ -229,8 +228,8 @@ def fit_with_rejection(
     return WcsFit(wcs, used, 3600 * separation(fit_ra, fit_dec, ra, dec), residual)
 
 
-def _near(residual: FloatArray, used: npt.NDArray[np.bool_], n_sigma: float) -> npt.NDArray[np.bool_]:
+def _near(residual: FloatArray, used: BoolArray, n_sigma: float) -> BoolArray:
     """Return which residuals (n,) are within `n_sigma` of zero, sigma being that of the `used` ones."""
     lower, upper = np.quantile(residual[used], [0.25, 0.75])
-    near: npt.NDArray[np.bool_] = np.abs(residual) <= n_sigma * SIGMA_PER_IQR * float(upper - lower)
+    near: BoolArray = np.abs(residual) <= n_sigma * SIGMA_PER_IQR * float(upper - lower)
     return near

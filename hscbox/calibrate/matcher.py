@@ -15,16 +15,14 @@ from dataclasses import dataclass
 
 import lsst.pex.config as pex_config
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from ..numerics.arrays import FloatArray, IntArray
 from ..numerics.statistics import SIGMA_PER_IQR
 from .pattern_search import Pattern, SearchLimits, apply_map, fit_affine, one_to_one, search
 
 __all__ = ["Match", "MatchOptimisticBConfig", "find_pattern", "match_under", "start_map"]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 _EXTRA_BRIGHT_REFERENCES = 25
 # Lists this many times longer than the bright ones are the second and last try: most stars of a frame, for a

@@ -11,15 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.ndimage import uniform_filter
 from scipy.spatial import cKDTree
 from scipy.special import gammainc
 
+from ..numerics.arrays import FloatArray, IntArray
+
 __all__ = ["Pattern", "SearchLimits", "apply_map", "fit_affine", "one_to_one", "search"]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 _CHANCE = 1e-6
 # Peaks of the votes that are refined, of each angle and in all.

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import lsst.pex.config as pex_config
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import MagnitudeCutError, NoPhotometryMatchError
+from ..numerics.arrays import BoolArray, FloatArray
 
 __all__ = ["PhotoCalConfig", "select_matches"]
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 class PhotoCalConfig(pex_config.Config):  # type: ignore[misc]

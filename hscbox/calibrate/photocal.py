@@ -14,17 +14,15 @@ import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ..camera.colorterms import ColorTerm
 from ..errors import PhotometryError, ZeroPointGateError
+from ..numerics.arrays import BoolArray, FloatArray
 from ..numerics.statistics import SIGMA_PER_IQR
 from .photo_selection import PhotoCalConfig
 
 __all__ = ["ReferenceMagnitudes", "ZeroPoint", "reference_magnitudes", "zero_point"]
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 _AB_ZERO_JY = 3631.0
 _MAG_PER_RELATIVE = 2.5 / np.log(10)

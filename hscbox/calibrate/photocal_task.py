@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 
 import numpy as np
-import numpy.typing as npt
 
 from ..camera.colorterms import color_term, require_color_terms
 from ..camera.filters import filter_by_canonical_name
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import MissingInputError, NoMatchError, NoPhotometryMatchError
 from ..image.exposure import Exposure
+from ..numerics.arrays import BoolArray
 from ..task_metadata import timed_method
 from .matcher import Match, MatchOptimisticBConfig
 from .photo_selection import PhotoCalConfig, select_matches
@@ -97,10 +97,10 @@ class PhotoCalTask:
         stars = ReferenceMagnitudes(reference.value[used], reference.error[used])
         return zero_point(stars, flux[chosen], error[chosen], config, self.log, _typical_zero_point(exposure))
 
-    def _bad(self, sources: SourceCatalog, region: ReferenceRegion, match: Match) -> npt.NDArray[np.bool_]:
+    def _bad(self, sources: SourceCatalog, region: ReferenceRegion, match: Match) -> BoolArray:
         """Return which matches (n,) have a flagged source, or a reference that is not photometric."""
         # The deblender's division of light has errors that no weight contains.
-        bad: npt.NDArray[np.bool_] = sources["parent"][match.source] != 0
+        bad: BoolArray = sources["parent"][match.source] != 0
         bad |= ~(sources["slot_PsfFlux_flux"][match.source] > 0)
         for flag in self.config.badFlags:
             bad |= sources[flag][match.source]

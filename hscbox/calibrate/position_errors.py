@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from ..camera.distortion import PIXEL_SCALE
 from ..catalog.source_catalog import SourceCatalog
+from ..numerics.arrays import FloatArray
 from .matcher import Match
 from .ref_objects import ReferenceRegion
 
 __all__ = ["LEAST_EXTRA_ARCSEC", "extra_scatter", "pair_errors"]
 
-FloatArray = npt.NDArray[np.float64]
 
 LEAST_EXTRA_ARCSEC = 0.005
 """Beyond photon noise positions have errors of this order: atmosphere, systematics of centroids (Bosch et al. 2018)."""

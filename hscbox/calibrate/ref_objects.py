@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import lsst.pex.config as pex_config
 import numpy as np
-import numpy.typing as npt
 
 from ..camera.filters import refcat_band
 from ..catalog.htm import trixels_in_circle
@@ -17,11 +16,10 @@ from ..catalog.source_catalog import SourceCatalog
 from ..errors import MissingInputError
 from ..image.sky_wcs import gnomonic
 from ..image.wcs import SkyWcs
+from ..numerics.arrays import FloatArray
 from ..task_metadata import timed_as
 
 __all__ = ["LoadReferenceObjectsConfig", "RefObjLoader", "ReferenceRegion", "ReferenceShards"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 class LoadReferenceObjectsConfig(pex_config.Config):  # type: ignore[misc]

@@ -5,20 +5,19 @@ from __future__ import annotations
 import logging
 
 import numpy as np
-import numpy.typing as npt
 
 from ..camera.distortion import PIXEL_SCALE
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import NoMatchError
 from ..image.sky_wcs import gnomonic
 from ..image.wcs import SkyWcs
+from ..numerics.arrays import BoolArray, FloatArray, IntArray
 from ..task_metadata import timed_as
 from .matcher import Match, MatchOptimisticBConfig, find_pattern, match_under, start_map
 from .ref_objects import ReferenceRegion
 
 __all__ = ["SourceMatcher"]
 
-FloatArray = npt.NDArray[np.float64]
 
 _CHECK_POINTING = (
     "Check pointing (RA2000, DEC2000, INST-PA) and the reference catalogue, "
@@ -130,11 +129,11 @@ class SourceMatcher:
     def _flux(self) -> str:
         return f"slot_{self.config.sourceFluxType}Flux_flux"
 
-    def _usable(self, sources: SourceCatalog) -> npt.NDArray[np.bool_]:
+    def _usable(self, sources: SourceCatalog) -> BoolArray:
         flux = sources[self._flux]
         with np.errstate(invalid="ignore", divide="ignore"):
             bright = flux / sources[f"{self._flux}Sigma"] > self.config.minSnr
-        usable: npt.NDArray[np.bool_] = (
+        usable: BoolArray = (
             bright
             # The centre of a blend is that of none of its objects.
             & (sources["deblend_nChild"] == 0)
@@ -147,7 +146,7 @@ class SourceMatcher:
 
 
 def _tangent_planes(
-    sources: SourceCatalog, usable: npt.NDArray[np.int64], region: ReferenceRegion, wcs: SkyWcs
+    sources: SourceCatalog, usable: IntArray, region: ReferenceRegion, wcs: SkyWcs
 ) -> tuple[FloatArray, FloatArray]:
     """Return source and reference positions on one undistorted plane (pixels)."""
     ra, dec = wcs.pixel_to_sky(sources["slot_Centroid_x"][usable], sources["slot_Centroid_y"][usable])

@@ -7,9 +7,10 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..errors import ConfigError
+from ..numerics.arrays import FloatArray
 from .tables import read_table
 
 __all__ = ["ColorTerm", "color_term", "require_color_terms"]
@@ -31,7 +32,7 @@ class ColorTerm:
     c1: float
     c2: float
 
-    def magnitude(self, primary: ArrayLike, secondary: ArrayLike) -> NDArray[np.float64]:
+    def magnitude(self, primary: ArrayLike, secondary: ArrayLike) -> FloatArray:
         """Return HSC magnitudes from catalogue magnitudes in the two bands."""
         p = np.asarray(primary, dtype=np.float64)
         color = p - np.asarray(secondary, dtype=np.float64)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..numerics.arrays import FloatArray
 from .tables import read_table
 
 __all__ = ["crosstalk_matrix"]
 
 
-def crosstalk_matrix() -> NDArray[np.float64]:
+def crosstalk_matrix() -> FloatArray:
     """Return the (4, 4) crosstalk coefficients [source, victim], equal on all CCDs.
 
     A pixel of the victim receives coefficient times the source pixel read at the same time. Coefficients are

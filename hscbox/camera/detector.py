@@ -12,13 +12,12 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ..numerics.arrays import FloatArray
 from .boxes import Box
 
 __all__ = ["Amplifier", "Detector"]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ class Detector:
         yaw = math.radians(self.yaw_deg)
         return math.cos(yaw), math.sin(yaw)
 
-    def pixel_to_focal_plane(self, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+    def pixel_to_focal_plane(self, x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Convert detector pixels (0-based, integer at the pixel centre) to focal-plane pixels.
 
         Source: lsst/obs_subaru @ b7c7029d (2017-09-22): hsc/camera/camera.py.
@@ -115,7 +114,7 @@ class Detector:
         dy = np.asarray(y, dtype=np.float64) - _CENTER_Y
         return self.offset_x + cos * dx - sin * dy, self.offset_y + sin * dx + cos * dy
 
-    def focal_plane_to_pixel(self, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+    def focal_plane_to_pixel(self, x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Convert focal-plane pixels to detector pixels; the inverse of `pixel_to_focal_plane`."""
         cos, sin = self._rotation
         dx = np.asarray(x, dtype=np.float64) - self.offset_x

@@ -15,8 +15,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ..numerics.arrays import FloatArray
 from .detector import Detector
 from .tables import read_table
 
@@ -39,11 +40,9 @@ _ARCSEC = np.pi / 180.0 / 3600.0
 _TOLERANCE = 1e-9
 _MAX_STEPS = 20
 
-Floats = NDArray[np.float64]
-
 
 @cache
-def _coefficients(column: str) -> Floats:
+def _coefficients(column: str) -> FloatArray:
     """Return the matrix c[i, j] of the terms x^i y^j of one polynomial."""
     matrix = np.zeros((_ORDER + 1, _ORDER + 1))
     for row in read_table("distortion"):
@@ -53,7 +52,7 @@ def _coefficients(column: str) -> Floats:
 
 
 @cache
-def _derivatives(column: str) -> tuple[Floats, Floats]:
+def _derivatives(column: str) -> tuple[FloatArray, FloatArray]:
     """Return the coefficient matrices of the derivatives by x and by y."""
     matrix = _coefficients(column)
     powers = np.arange(_ORDER + 1)
@@ -63,7 +62,7 @@ def _derivatives(column: str) -> tuple[Floats, Floats]:
     return by_x, by_y
 
 
-def _evaluate(matrix: Floats, x: Floats, y: Floats) -> Floats:
+def _evaluate(matrix: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     """Evaluate sum c[i, j] x^i y^j by Horner's rule in both variables.
 
     Only multiplications and additions: the result does not depend on the machine's pow().
@@ -77,12 +76,12 @@ def _evaluate(matrix: Floats, x: Floats, y: Floats) -> Floats:
     return total
 
 
-def _as_floats(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+def _as_floats(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
     first, second = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
     return first, second
 
 
-def focal_plane_to_field_angle(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+def focal_plane_to_field_angle(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Convert focal-plane pixels to field angle in arcseconds."""
     px, py = _as_floats(x, y)
     return (
@@ -91,7 +90,7 @@ def focal_plane_to_field_angle(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floa
     )
 
 
-def field_angle_to_focal_plane(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+def field_angle_to_focal_plane(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Convert field angle in arcseconds to focal-plane pixels.
 
     Newton's method from the approximate inverse polynomial, which is up to 2.8 pixels off at the edge of
@@ -128,7 +127,7 @@ def _rotation(inst_pa: float) -> tuple[float, float]:
 
 def field_angle_to_sky(
     x: ArrayLike, y: ArrayLike, boresight_ra: float, boresight_dec: float, inst_pa: float
-) -> tuple[Floats, Floats]:
+) -> tuple[FloatArray, FloatArray]:
     """Convert field angle in arcseconds to right ascension (0 to 360) and declination in degrees.
 
     `inst_pa` is the header's INST-PA in degrees: at 0, focal-plane +x is South and +y is West.
@@ -146,7 +145,7 @@ def field_angle_to_sky(
 
 def sky_to_field_angle(
     ra: ArrayLike, dec: ArrayLike, boresight_ra: float, boresight_dec: float, inst_pa: float
-) -> tuple[Floats, Floats]:
+) -> tuple[FloatArray, FloatArray]:
     """Convert degrees on the sky to field angle in arcseconds; nan for points 90 degrees or more away."""
     ra_deg, dec_deg = _as_floats(ra, dec)
     d_ra = np.radians(ra_deg - boresight_ra)
@@ -161,7 +160,7 @@ def sky_to_field_angle(
 
 def pixel_to_sky(
     detector: Detector, x: ArrayLike, y: ArrayLike, boresight_ra: float, boresight_dec: float, inst_pa: float
-) -> tuple[Floats, Floats]:
+) -> tuple[FloatArray, FloatArray]:
     """Convert detector pixels to right ascension and declination in degrees, from the camera geometry."""
     field = focal_plane_to_field_angle(*detector.pixel_to_focal_plane(x, y))
     return field_angle_to_sky(*field, boresight_ra, boresight_dec, inst_pa)
@@ -174,7 +173,7 @@ def sky_to_pixel(
     boresight_ra: float,
     boresight_dec: float,
     inst_pa: float,
-) -> tuple[Floats, Floats]:
+) -> tuple[FloatArray, FloatArray]:
     """Convert degrees on the sky to detector pixels; nan for points far outside the field."""
     field = sky_to_field_angle(ra, dec, boresight_ra, boresight_dec, inst_pa)
     return detector.focal_plane_to_pixel(*field_angle_to_focal_plane(*field))

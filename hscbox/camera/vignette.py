@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..numerics.arrays import FloatArray
 from .tables import read_table
 
 __all__ = ["VIGNETTE_CENTER", "VIGNETTE_RADIUS", "vignette_polygon"]
@@ -15,7 +15,7 @@ VIGNETTE_RADIUS = 17500.0
 """Its radius, focal-plane pixels."""
 
 
-def vignette_polygon() -> NDArray[np.float64]:
+def vignette_polygon() -> FloatArray:
     """Return the lit circle as a polygon: (100, 2) focal-plane pixels (x, y), clockwise.
 
     Source: lsst/obs_subaru @ b7c7029d (2017-09-22): config/hsc/vignette.py.

@@ -9,18 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.numerics.compiler import njit
+
+from ..numerics.arrays import FloatArray, IntArray
 
 __all__ = ["gram_matrices", "normal_product", "project", "project_all", "resampling_taps", "spread", "spread_all"]
 
 _TAPS = 6
 
 
-def resampling_taps(
-    shift: NDArray[np.float64], step: float, n_samples: int, size: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def resampling_taps(shift: FloatArray, step: float, n_samples: int, size: int) -> tuple[IntArray, FloatArray]:
     """Return the first sample (n, size) and the weights (n, size, 6) for every pixel along one axis.
 
     Parameters

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import lsst.pex.config as pex_config
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.catalog.schema import Schema
 from hscbox.catalog.source_catalog import SourceCatalog
@@ -17,10 +16,10 @@ from hscbox.image.exposure import Exposure
 from hscbox.numerics.statistics import SIGMA_PER_IQR
 from hscbox.task_metadata import timed_method
 
+from ..numerics.arrays import BoolArray, FloatArray
+
 __all__ = ["ApCorrFieldConfig", "MeasureApCorrConfig", "MeasureApCorrTask", "fit_correction"]
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 _CONVOLVED = [f"ext_convolved_ConvolvedFlux_{k}_{label}" for k in range(4) for label in ("3_3", "4_5", "6_0", "kron")]
 # Not fitted: flagged everywhere.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import lsst.pex.config as pex_config
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.catalog.footprint import Footprint
 from hscbox.catalog.schema import Schema
@@ -18,6 +17,7 @@ from hscbox.image.psf import PsfexPsf
 from hscbox.measure.noise_replacer import noise_level
 from hscbox.task_metadata import record, timed_method
 
+from ..numerics.arrays import BoolArray, FloatArray, IntArray
 from .psf_candidates import extract_candidates, has_stamp
 from .psf_determiner import PsfDeterminerConfig, determine_psf
 from .star_selector import ObjectSizeStarSelectorConfig, select_stars
@@ -139,7 +139,7 @@ class MeasurePsfTask:
         chi2 = float(np.median(found.reduced_chi2[found.used]))
         return MeasurePsfResult(found.psf, found.sigma, len(candidates), n_used, int(reserved.sum()), chi2)
 
-    def _select(self, exposure: Exposure, catalog: SourceCatalog, width: NDArray[np.float64]) -> NDArray[np.int64]:
+    def _select(self, exposure: Exposure, catalog: SourceCatalog, width: FloatArray) -> IntArray:
         config = self.config.starSelector
         flagged = np.zeros(len(catalog), dtype=np.bool_)
         for flag in config.badFlags:
@@ -161,7 +161,7 @@ class MeasurePsfTask:
         return np.flatnonzero(usable)
 
 
-def choose_reserved(n: int, fraction: float, seed: list[int]) -> NDArray[np.bool_]:
+def choose_reserved(n: int, fraction: float, seed: list[int]) -> BoolArray:
     """Return which of `n` stars to hold back: int(fraction n) of them, at random."""
     reserved = np.zeros(n, dtype=np.bool_)
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
@@ -169,10 +169,10 @@ def choose_reserved(n: int, fraction: float, seed: list[int]) -> NDArray[np.bool
     return reserved
 
 
-def _widths(catalog: SourceCatalog) -> NDArray[np.float64]:
+def _widths(catalog: SourceCatalog) -> FloatArray:
     trace = catalog["slot_Shape_xx"] + catalog["slot_Shape_yy"]
     with np.errstate(invalid="ignore"):
-        width: NDArray[np.float64] = np.sqrt(trace / 2)
+        width: FloatArray = np.sqrt(trace / 2)
     return width
 
 

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.ndimage
-from numpy.typing import NDArray
 
 from hscbox.catalog.footprint import Footprint
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
 
+from ..numerics.arrays import BoolArray, FloatArray
+
 __all__ = ["PsfCandidates", "extract_candidates", "has_stamp"]
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 # Neighbours are widened by this before they are masked [px].
 _NEIGHBOUR_GROWTH = 3

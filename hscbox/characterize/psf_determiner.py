@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import lsst.pex.config as pex_config
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.errors import PsfFitError, TooFewPsfCandidatesError
 from hscbox.image.psf import PsfexPsf, polynomial_basis
 
+from ..numerics.arrays import BoolArray, FloatArray
 from .psf_candidates import PsfCandidates
 from .psf_fit import Stars, correction, fit_profile, fluxes_and_models, profile_components, stamp_weights
 from .psf_neighbours import foreign_pixels
@@ -23,8 +23,6 @@ from .psf_profile import Profile, image_modes
 
 __all__ = ["PsfDetermination", "PsfDeterminerConfig", "determine_psf", "polynomial_degree"]
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 _HWHM_PER_SIGMA = 1.17741
 # Expected size of what the profile does not describe: this fraction of the peak where the profile is at its peak, and

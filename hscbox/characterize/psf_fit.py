@@ -14,14 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.ndimage
-from numpy.typing import NDArray
 
+from ..numerics.arrays import BoolArray, FloatArray, IntArray
 from .lanczos import gram_matrices, normal_product, project_all, resampling_taps, spread_all
 from .psf_profile import N_MODES, Profile, profile_modes
 
 __all__ = ["Stars", "correction", "fit_profile", "fluxes_and_models", "profile_components", "stamp_weights"]
 
-FloatArray = NDArray[np.float64]
 
 # Expected change of the profile's parameters across the field, for every term in position: log radius, two
 # ellipticities, 1/beta, centre in x and y [px].
@@ -33,11 +32,11 @@ class Stars:
     """Stars as the solver needs them; made by `Stars.make`."""
 
     stamps: FloatArray
-    good: NDArray[np.bool_]
+    good: BoolArray
     basis: FloatArray
-    first_x: NDArray[np.int64]
+    first_x: IntArray
     taps_x: FloatArray
-    first_y: NDArray[np.int64]
+    first_y: IntArray
     taps_y: FloatArray
     n_samples: int
     step: float
@@ -46,7 +45,7 @@ class Stars:
     def make(
         cls,
         stamps: FloatArray,
-        good: NDArray[np.bool_],
+        good: BoolArray,
         basis: FloatArray,
         offset_x: FloatArray,
         offset_y: FloatArray,
@@ -77,7 +76,7 @@ class Stars:
         return len(self.stamps)
 
     @property
-    def taps(self) -> tuple[NDArray[np.int64], FloatArray, NDArray[np.int64], FloatArray]:
+    def taps(self) -> tuple[IntArray, FloatArray, IntArray, FloatArray]:
         """The resampling as the functions of `lanczos` take it."""
         return self.first_x, self.taps_x, self.first_y, self.taps_y
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.ndimage
-from numpy.typing import NDArray
+
+from ..numerics.arrays import BoolArray, FloatArray
 
 __all__ = ["foreign_pixels"]
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 # A neighbour is where the smoothed residual exceeds _DETECTED sigma; it reaches as far as _TOUCHED sigma, and then
 # _GROWTH pixels.

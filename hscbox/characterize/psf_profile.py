@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import scipy.ndimage
-from numpy.typing import NDArray
 
 from hscbox.numerics.compiler import njit
 
+from ..numerics.arrays import FloatArray
+
 __all__ = ["N_MODES", "Profile", "image_modes", "profile_modes", "sampled_profile"]
 
-FloatArray = NDArray[np.float64]
 
 N_MODES = 6
 # Gauss-Legendre nodes and weights for the mean over a pixel.

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import lsst.pex.config as pex_config
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.errors import NoPsfStarsError
 
+from ..numerics.arrays import BoolArray, FloatArray
+
 __all__ = ["ObjectSizeStarSelectorConfig", "select_stars", "stellar_cluster", "usable_sources"]
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 _N_CLUSTERS = 4
 _FEWEST_TO_CLIP = 5

@@ -12,13 +12,13 @@ from dataclasses import replace
 
 import numpy as np
 from lsst.pex.config import ChoiceField, Config, Field, ListField, RangeField
-from numpy.typing import NDArray
 
 from hscbox.errors import BackgroundError
 from hscbox.image.background import BackgroundModel, cell_starts
 from hscbox.image.mask import mask_bits
 from hscbox.numerics.statistics import SIGMA_PER_IQR
 
+from ..numerics.arrays import BoolArray, Float32Array, Int32Array
 from .cell_statistics import cell_statistics
 from .source_wings import SourceWings, predict_wings
 
@@ -90,8 +90,8 @@ class BackgroundConfig(Config):  # type: ignore[misc]
 
 
 def fit_background(
-    image: NDArray[np.float32],
-    mask: NDArray[np.int32],
+    image: Float32Array,
+    mask: Int32Array,
     config: BackgroundConfig,
     log: logging.Logger | None = None,
 ) -> BackgroundModel:
@@ -137,9 +137,7 @@ def fit_background(
     return _without_high_cells(model, config.cellRejection)
 
 
-def _wings(
-    image: NDArray[np.float32], mask: NDArray[np.int32], ignored: int, config: BackgroundConfig
-) -> SourceWings | None:
+def _wings(image: Float32Array, mask: Int32Array, ignored: int, config: BackgroundConfig) -> SourceWings | None:
     detected = mask_bits("DETECTED") & ignored
     if not detected or config.wingStrength == 0:
         return None
@@ -169,7 +167,7 @@ def _without_high_cells(model: BackgroundModel, rejection: float) -> BackgroundM
     return model if stats is model.stats else replace(model, stats=stats)
 
 
-def _order(valid: NDArray[np.bool_], order: int, log: logging.Logger | None) -> int:
+def _order(valid: BoolArray, order: int, log: logging.Logger | None) -> int:
     # An image of few rows (a cut-out) has fewer cells than the surface has terms in y.
     n_columns, n_rows = int(valid.any(axis=0).sum()), int(valid.any(axis=1).sum())
     possible = min(order, n_columns - 1, n_rows - 1)

@@ -10,20 +10,21 @@ from numpy.typing import NDArray
 from hscbox.numerics.compiler import njit
 from hscbox.numerics.statistics import clipped_mean, good_values, median
 
+from ..numerics.arrays import Float32Array, FloatArray, Int32Array, IntArray
 from .source_wings import BLOCK, SourceWings
 
 __all__ = ["cell_statistics"]
 
 
 def cell_statistics(
-    image: NDArray[np.float32],
-    mask: NDArray[np.int32],
+    image: Float32Array,
+    mask: Int32Array,
     ignored_bits: int,
-    x_edges: NDArray[np.int64],
-    y_edges: NDArray[np.int64],
+    x_edges: IntArray,
+    y_edges: IntArray,
     statistic: str = "MEANCLIP",
     wings: SourceWings | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[Float32Array, Float32Array]:
     """Return statistic and its standard error for each cell of a grid.
 
     Parameters
@@ -78,15 +79,15 @@ def _statistic(good: NDArray[Any], statistic: str) -> tuple[float, float]:
 
 @njit
 def _pixels_off_wings(
-    image: NDArray[np.float32],
-    mask: NDArray[np.int32],
+    image: Float32Array,
+    mask: Int32Array,
     ignored_bits: int,
     y0: int,
     x0: int,
-    wings: NDArray[np.float64],
+    wings: FloatArray,
     masked_above: float,
     most: float,
-) -> tuple[NDArray[np.float32], float]:
+) -> tuple[Float32Array, float]:
     """Return the good pixels of a cell that begins at (x0, y0), and the mean of the wings in them up to `most`."""
     good = np.empty(image.size, dtype=np.float32)
     n = 0

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.numerics.compiler import njit
+
+from ..numerics.arrays import Float32Array, FloatArray, Int32Array
 
 __all__ = ["Steepness", "any_around", "is_steep", "steepness_of", "step_of"]
 
@@ -30,12 +31,12 @@ class Steepness:
     diagonal: float
 
     @property
-    def limits(self) -> NDArray[np.float64]:
+    def limits(self) -> FloatArray:
         """Limits (4,) in the order of directions: vertical, horizontal, rising diagonal, falling diagonal."""
         return np.array([self.vertical, self.horizontal, self.diagonal, self.diagonal])
 
 
-def steepness_of(kernel: NDArray[np.float64], factor: float, *, largest: float = np.inf) -> Steepness:
+def steepness_of(kernel: FloatArray, factor: float, *, largest: float = np.inf) -> Steepness:
     """Return the limits for a PSF image (odd shape, centred): `factor` times its own ratios, at most `largest`."""
     y, x = kernel.shape[0] // 2, kernel.shape[1] // 2
     around = kernel[y - 1 : y + 2, x - 1 : x + 2] * (factor / kernel[y, x])
@@ -58,11 +59,11 @@ def step_of(direction: int) -> tuple[int, int]:
 
 @njit
 def is_steep(
-    image: NDArray[np.float32],
-    variance: NDArray[np.float32],
+    image: Float32Array,
+    variance: Float32Array,
     y: int,
     x: int,
-    limits: NDArray[np.float64],
+    limits: FloatArray,
     background: float,
     min_sigma: float,
     noise_factor: float,
@@ -107,7 +108,7 @@ def is_steep(
 
 
 @njit
-def any_around(mask: NDArray[np.int32], y: int, x: int, bits: int) -> bool:
+def any_around(mask: Int32Array, y: int, x: int, bits: int) -> bool:
     """Return whether a pixel or one of its eight neighbours has any of some mask bits."""
     height, width = mask.shape
     for j in range(max(y - 1, 0), min(y + 2, height)):

@@ -8,10 +8,10 @@ pixel that was hit another hit is likely, so that a looser test suffices: hyster
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.numerics.compiler import njit
 
+from ..numerics.arrays import BoolArray, Float32Array, FloatArray, Int32Array, IntArray
 from .cosmic_ray_steepness import Steepness, any_around, is_steep
 from .cosmic_ray_values import replace_pixels
 
@@ -25,18 +25,18 @@ _REACH = 3
 
 
 def follow_tracks(
-    image: NDArray[np.float32],
-    mask: NDArray[np.int32],
-    variance: NDArray[np.float32],
-    is_ray: NDArray[np.bool_],
-    y: NDArray[np.int64],
-    x: NDArray[np.int64],
+    image: Float32Array,
+    mask: Int32Array,
+    variance: Float32Array,
+    is_ray: BoolArray,
+    y: IntArray,
+    x: IntArray,
     *,
     steepness: Steepness,
     background: float,
     min_sigma: float,
     bad_bits: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[IntArray, IntArray]:
     """Return all pixels of the tracks that pass through known pixels, in raster order, known ones included.
 
     Pixels beside known ones are tested until none is left that passes; before each round the known pixels, later
@@ -80,12 +80,12 @@ def follow_tracks(
 
 @njit
 def _near(
-    touched: NDArray[np.bool_],
-    new_y: NDArray[np.int64],
-    new_x: NDArray[np.int64],
-    ys: NDArray[np.int64],
-    xs: NDArray[np.int64],
-) -> NDArray[np.bool_]:
+    touched: BoolArray,
+    new_y: IntArray,
+    new_x: IntArray,
+    ys: IntArray,
+    xs: IntArray,
+) -> BoolArray:
     """Return which of the known pixels are close enough to new ones to get another value; `touched` stays False."""
     height, width = touched.shape
     for mark in (True, False):
@@ -102,17 +102,17 @@ def _near(
 
 @njit
 def _beside(
-    image: NDArray[np.float32],
-    mask: NDArray[np.int32],
-    variance: NDArray[np.float32],
-    is_ray: NDArray[np.bool_],
-    ys: NDArray[np.int64],
-    xs: NDArray[np.int64],
-    limits: NDArray[np.float64],
+    image: Float32Array,
+    mask: Int32Array,
+    variance: Float32Array,
+    is_ray: BoolArray,
+    ys: IntArray,
+    xs: IntArray,
+    limits: FloatArray,
     background: float,
     min_sigma: float,
     bad_bits: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[IntArray, IntArray]:
     """Mark and return the pixels beside known ones that pass the test."""
     height, width = image.shape
     found = np.empty((2, 8 * len(ys)), dtype=np.int64)

@@ -12,9 +12,10 @@ surroundings show sky, their mean is the value.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.numerics.compiler import njit
+
+from ..numerics.arrays import BoolArray, Float32Array, IntArray
 
 __all__ = ["replace_pixels"]
 
@@ -33,11 +34,11 @@ _FEWEST_AROUND = 8
 
 
 def replace_pixels(
-    image: NDArray[np.float32],
-    variance: NDArray[np.float32],
-    lost: NDArray[np.bool_],
-    y: NDArray[np.int64],
-    x: NDArray[np.int64],
+    image: Float32Array,
+    variance: Float32Array,
+    lost: BoolArray,
+    y: IntArray,
+    x: IntArray,
     background: float,
     *,
     smooth_sky: bool = True,
@@ -71,14 +72,14 @@ def replace_pixels(
 
 @njit
 def _predict(
-    image: NDArray[np.float32],
-    variance: NDArray[np.float32],
-    lost: NDArray[np.bool_],
-    ys: NDArray[np.int64],
-    xs: NDArray[np.int64],
+    image: Float32Array,
+    variance: Float32Array,
+    lost: BoolArray,
+    ys: IntArray,
+    xs: IntArray,
     background: float,
     smooth_sky: bool,
-) -> NDArray[np.float32]:
+) -> Float32Array:
     values = np.empty(len(ys), dtype=np.float32)
     for i in range(len(ys)):
         y, x = ys[i], xs[i]
@@ -113,9 +114,9 @@ def _predict(
 
 @njit
 def _surroundings(
-    image: NDArray[np.float32],
-    variance: NDArray[np.float32],
-    lost: NDArray[np.bool_],
+    image: Float32Array,
+    variance: Float32Array,
+    lost: BoolArray,
     y: int,
     x: int,
     background: float,
@@ -143,7 +144,7 @@ def _surroundings(
 
 
 @njit
-def _sound(image: NDArray[np.float32], lost: NDArray[np.bool_], y: int, x: int, dy: int, dx: int) -> bool:
+def _sound(image: Float32Array, lost: BoolArray, y: int, x: int, dy: int, dx: int) -> bool:
     """Return whether the two pixels on either side in a direction exist and are neither lost nor NaN."""
     for k in (-2, -1, 1, 2):
         j, i = y + k * dy, x + k * dx
@@ -155,7 +156,7 @@ def _sound(image: NDArray[np.float32], lost: NDArray[np.bool_], y: int, x: int, 
 
 
 @njit
-def _between_nearest(image: NDArray[np.float32], lost: NDArray[np.bool_], y: int, x: int, background: float) -> float:
+def _between_nearest(image: Float32Array, lost: BoolArray, y: int, x: int, background: float) -> float:
     """Interpolate linearly between the closest two sound pixels on opposite sides, in any of four directions."""
     best = 2.0 * _REACH + 1.0
     value = background
@@ -176,7 +177,7 @@ def _between_nearest(image: NDArray[np.float32], lost: NDArray[np.bool_], y: int
 
 
 @njit
-def _distance(image: NDArray[np.float32], lost: NDArray[np.bool_], y: int, x: int, dy: int, dx: int) -> int:
+def _distance(image: Float32Array, lost: BoolArray, y: int, x: int, dy: int, dx: int) -> int:
     """Return the number of steps to the nearest sound pixel, 0 if there is none within reach."""
     for k in range(1, _REACH + 1):
         j, i = y + k * dy, x + k * dx

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.errors import TooManyCosmicRaysError
 from hscbox.image.mask import mask_bits
 from hscbox.numerics.compiler import njit
 
+from ..numerics.arrays import BoolArray, Float32Array, FloatArray, Int32Array, IntArray
 from .cosmic_ray_steepness import Steepness, any_around, is_steep
 from .cosmic_ray_tracks import follow_tracks
 from .cosmic_ray_values import replace_pixels
@@ -28,16 +28,16 @@ __all__ = ["CosmicRays", "find_cosmic_rays"]
 class CosmicRays:
     """The pixels of cosmic rays, in raster order."""
 
-    y: NDArray[np.int64]
-    x: NDArray[np.int64]
+    y: IntArray
+    x: IntArray
     n: int
     """Number of cosmic rays: connected groups of pixels before growth."""
 
 
 def find_cosmic_rays(
-    image: NDArray[np.float32],
-    mask: NDArray[np.int32],
-    variance: NDArray[np.float32],
+    image: Float32Array,
+    mask: Int32Array,
+    variance: Float32Array,
     *,
     steepness: Steepness,
     background: float,
@@ -127,8 +127,8 @@ def find_cosmic_rays(
 
 
 def _bright_groups(
-    y: NDArray[np.int64], x: NDArray[np.int64], image: NDArray[np.float32], background: float, min_counts: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    y: IntArray, x: IntArray, image: Float32Array, background: float, min_counts: float
+) -> tuple[IntArray, IntArray, int]:
     """Keep the pixels (in raster order) of 8-connected groups with at least `min_counts`; return their number too."""
     owner, n = label_runs(np.stack([y, x, x], axis=1).astype(np.int32))
     counts = np.bincount(owner, weights=image[y, x].astype(np.float64) - background, minlength=n)
@@ -139,17 +139,17 @@ def _bright_groups(
 
 @njit
 def _scan(
-    image: NDArray[np.float32],
-    mask: NDArray[np.int32],
-    variance: NDArray[np.float32],
-    limits: NDArray[np.float64],
+    image: Float32Array,
+    mask: Int32Array,
+    variance: Float32Array,
+    limits: FloatArray,
     background: float,
     min_sigma: float,
     cond3_fac: float,
     bad_bits: int,
     interpolated_bit: int,
     n_pixel_max: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[IntArray, IntArray]:
     """Return the candidates in raster order, and replace them in `image`; stop beyond `n_pixel_max` of them."""
     height, width = image.shape
     capacity = 65536
@@ -189,17 +189,17 @@ def _scan(
 
 @njit
 def _grow(
-    image: NDArray[np.float32],
-    mask: NDArray[np.int32],
-    variance: NDArray[np.float32],
-    is_ray: NDArray[np.bool_],
-    ys: NDArray[np.int64],
-    xs: NDArray[np.int64],
-    limits: NDArray[np.float64],
+    image: Float32Array,
+    mask: Int32Array,
+    variance: Float32Array,
+    is_ray: BoolArray,
+    ys: IntArray,
+    xs: IntArray,
+    limits: FloatArray,
     background: float,
     min_sigma: float,
     bad_bits: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[IntArray, IntArray]:
     """Return pixels beside known ones that are cosmic rays by looser tests; marks and replaces them.
 
     Pixels within 2 px of a side are not grown.

@@ -12,7 +12,6 @@ import math
 
 import numpy as np
 from lsst.pex.config import ChoiceField, Config, DictField, Field, ListField, RangeField
-from numpy.typing import NDArray
 
 from hscbox.catalog.footprint import Footprint
 from hscbox.catalog.schema import Field as Column
@@ -23,6 +22,7 @@ from hscbox.image.mask import mask_bits
 from hscbox.numerics.statistics import median
 from hscbox.task_metadata import timed_method
 
+from ..numerics.arrays import Float32Array, FloatArray
 from .deblend_blend import BlendSettings, Child, deblend_footprint
 from .deblend_peaks import contrast_kernel, join_saturated_peaks, significant_peaks
 from .deblend_psf import PointSourceLimits
@@ -193,7 +193,7 @@ class SourceDeblendTask:
         )
 
     def _choose_peaks(
-        self, exposure: Exposure, known: NDArray[np.float32], footprint: Footprint, kernel: NDArray[np.float64]
+        self, exposure: Exposure, known: Float32Array, footprint: Footprint, kernel: FloatArray
     ) -> Footprint:
         """Return the footprint with the peaks that are objects; `known` is the image, 0 in unknown pixels."""
         if self.config.joinSaturatedPeaks:

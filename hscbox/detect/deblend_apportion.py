@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.numerics.compiler import njit
 
-__all__ = ["apportion", "stamp_pixels", "template_pixels"]
+from ..numerics.arrays import BoolArray, ByteArray, Float32Array, FloatArray, IntArray
 
-IntArray = NDArray[np.int64]
+__all__ = ["apportion", "stamp_pixels", "template_pixels"]
 
 
 @njit
-def template_pixels(
-    values: NDArray[np.float64], member: NDArray[np.bool_], x0: int, y0: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+def template_pixels(values: FloatArray, member: BoolArray, x0: int, y0: int) -> tuple[IntArray, IntArray, FloatArray]:
     """Return y, x and value of the pixels of a template in raster order; zeros at the ends of its runs are cut off.
 
     (x0, y0) is the first pixel of the template's box.
@@ -45,8 +42,8 @@ def template_pixels(
 
 @njit
 def stamp_pixels(
-    stamp: NDArray[np.float64], flux: float, inside: NDArray[np.uint8], x0: int, y0: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    stamp: FloatArray, flux: float, inside: ByteArray, x0: int, y0: int
+) -> tuple[IntArray, IntArray, FloatArray]:
     """Return y, x and value of a PSF of given flux inside a blend; (x0, y0) is the place of the stamp's first pixel.
 
     The zeros and negative ripples of the PSF at the ends of its runs are cut off.
@@ -62,11 +59,11 @@ def stamp_pixels(
 
 @njit
 def apportion(
-    image: NDArray[np.float32],
-    ys: NDArray[np.int64],
-    xs: NDArray[np.int64],
-    values: NDArray[np.float64],
-) -> NDArray[np.float32]:
+    image: Float32Array,
+    ys: IntArray,
+    xs: IntArray,
+    values: FloatArray,
+) -> Float32Array:
     """Return the flux of each template pixel: image * max(0, t) / (sum of max(0, t) over all templates there).
 
     Parameters

@@ -11,6 +11,7 @@ from hscbox.catalog.footprint import Footprint, HeavyPixels
 from hscbox.image.exposure import Exposure
 from hscbox.image.psf import Psf
 
+from ..numerics.arrays import BoolArray, ByteArray, FloatArray, IntArray
 from ..numerics.median_filter import median_5x5
 from .deblend_apportion import apportion, stamp_pixels, template_pixels
 from .deblend_psf import PointSourceLimits, PointSources, fit_point_sources
@@ -20,7 +21,7 @@ from .runs import paint_disc, runs_of_pixels
 
 __all__ = ["BlendSettings", "Child", "deblend_footprint"]
 
-Pixels = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+Pixels = tuple[IntArray, IntArray, FloatArray]
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,10 @@ class _CutOut:
         self.inside = np.zeros(self.image.shape, dtype=np.uint8)
         paint_disc(self.inside, self.runs, np.zeros(1, dtype=np.int64))
         self._pad = pad
-        self._grown: NDArray[np.uint8] | None = None
+        self._grown: ByteArray | None = None
 
     @property
-    def grown(self) -> NDArray[np.uint8]:
+    def grown(self) -> ByteArray:
         """The footprint grown by a disc; drawn when first needed."""
         if self._grown is None:
             self._grown = np.zeros(self.image.shape, dtype=np.uint8)
@@ -137,9 +138,7 @@ class _CutOut:
         return self._grown
 
 
-def _extended_template(
-    cut: _CutOut, cx: int, cy: int, psf: NDArray[np.float64], settings: BlendSettings
-) -> tuple[Pixels, bool]:
+def _extended_template(cut: _CutOut, cx: int, cy: int, psf: FloatArray, settings: BlendSettings) -> tuple[Pixels, bool]:
     """Return the template of a peak that is no point source, and whether it reaches beyond the blend."""
     values, member = symmetric_template(cut.image, cut.inside, cx, cy)
     ramped = settings.ramp and has_flux_at_border(values, member, 3.0 * settings.sigma)
@@ -159,7 +158,7 @@ def _children(
     peaks: NDArray[np.void],
     points: PointSources,
     templates: list[Pixels],
-    ramped: NDArray[np.bool_],
+    ramped: BoolArray,
 ) -> list[Child]:
     ys, xs, values = (np.concatenate([template[k] for template in templates]) for k in range(3))
     flux = apportion(cut.image, ys, xs, values)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from hscbox.catalog.footprint import Footprint
 from hscbox.numerics.compiler import njit
 
+from ..numerics.arrays import BoolArray, Float32Array, FloatArray, Int32Array, IntArray
 from ..numerics.convolve import gaussian_kernel, kernel_width
 from .runs import count_run_bits
 from .shoulders import BROADER
@@ -19,7 +19,7 @@ _NEAR = 2
 """A peak belongs to a saturated region not farther away than this in x and y [px]."""
 
 
-def contrast_kernel(sigma: float) -> NDArray[np.float64]:
+def contrast_kernel(sigma: float) -> FloatArray:
     """Return the kernel G(sigma) - G(1.5 sigma), shape (n, n), n odd: a PSF against its surroundings.
 
     It does not see a level or a slope, so that a peak is judged by what it adds to the wing that it lies on. A point
@@ -27,15 +27,15 @@ def contrast_kernel(sigma: float) -> NDArray[np.float64]:
     """
     width = kernel_width(BROADER * sigma)
     narrow, broad = gaussian_kernel(sigma, width), gaussian_kernel(BROADER * sigma, width)
-    kernel: NDArray[np.float64] = np.outer(narrow, narrow) - np.outer(broad, broad)
+    kernel: FloatArray = np.outer(narrow, narrow) - np.outer(broad, broad)
     return kernel
 
 
 def significant_peaks(
-    image: NDArray[np.float32],
-    variance: NDArray[np.float32],
+    image: Float32Array,
+    variance: Float32Array,
     footprint: Footprint,
-    kernel: NDArray[np.float64],
+    kernel: FloatArray,
     significance: float,
 ) -> Footprint:
     """Return the footprint without peaks that do not stand out from their surroundings.
@@ -61,12 +61,12 @@ def significant_peaks(
 
 @njit
 def _contrast(
-    image: NDArray[np.float32],
-    variance: NDArray[np.float32],
-    kernel: NDArray[np.float64],
-    peak_x: NDArray[np.int64],
-    peak_y: NDArray[np.int64],
-) -> NDArray[np.float64]:
+    image: Float32Array,
+    variance: Float32Array,
+    kernel: FloatArray,
+    peak_x: IntArray,
+    peak_y: IntArray,
+) -> FloatArray:
     """Return the largest contrast near each peak over its noise; infinity where the peak has no variance."""
     height, width = image.shape
     half = kernel.shape[0] // 2
@@ -90,7 +90,7 @@ def _contrast(
     return result
 
 
-def join_saturated_peaks(mask: NDArray[np.int32], footprint: Footprint, saturated: int) -> Footprint:
+def join_saturated_peaks(mask: Int32Array, footprint: Footprint, saturated: int) -> Footprint:
     """Return the footprint with one peak for each saturated star.
 
     Interpolation over a saturated core and its trail leaves bumps at the rim of the core and at the ends of the trail.
@@ -121,7 +121,7 @@ def join_saturated_peaks(mask: NDArray[np.int32], footprint: Footprint, saturate
     return Footprint(footprint.spans, peaks[kept])
 
 
-def _cores(saturated: NDArray[np.bool_]) -> NDArray[np.int32]:
+def _cores(saturated: BoolArray) -> Int32Array:
     """Number the cores of saturated stars from 1; 0 elsewhere, also on their trails.
 
     A connected set is split into its rows. Where it is longer than twice its largest width it has a trail, as wide
@@ -135,11 +135,11 @@ def _cores(saturated: NDArray[np.bool_]) -> NDArray[np.int32]:
         if len(widths) > 2 * widths.max():
             is_core = (widths > 1.5 * np.percentile(widths, 25)) | (widths == widths.max())
             core[box] &= ~(inside & ~is_core[:, None])
-    numbered: NDArray[np.int32] = ndimage.label(core, np.ones((3, 3), dtype=int))[0]
+    numbered: Int32Array = ndimage.label(core, np.ones((3, 3), dtype=int))[0]
     return numbered
 
 
-def _region_near(regions: NDArray[np.int32], x: int, y: int) -> int:
+def _region_near(regions: Int32Array, x: int, y: int) -> int:
     """Return the number of the closest region within `_NEAR`, 0 if there is none."""
     low, left = max(y - _NEAR, 0), max(x - _NEAR, 0)
     part = regions[low : y + _NEAR + 1, left : x + _NEAR + 1]
@@ -150,7 +150,7 @@ def _region_near(regions: NDArray[np.int32], x: int, y: int) -> int:
     return int(part[ys[closest], xs[closest]])
 
 
-def _middle(region: NDArray[np.bool_]) -> tuple[int, int]:
+def _middle(region: BoolArray) -> tuple[int, int]:
     """Return x and y of the pixel in the middle of the rows of a region that have half its largest width or more."""
     widths = region.sum(axis=1)
     ys, xs = np.nonzero(region & (2 * widths >= widths.max())[:, None])

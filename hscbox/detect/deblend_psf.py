@@ -10,17 +10,17 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.image.psf import Psf
 
+from ..numerics.arrays import BoolArray, ByteArray, Float32Array, FloatArray, IntArray
 from .deblend_psf_fit import fit_peaks
 
 __all__ = ["PointSourceLimits", "PointSources", "fit_point_sources"]
 
 _LARGEST_SHIFT = 1.0
 
-_Drawn = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
+_Drawn = tuple[FloatArray, IntArray, IntArray]
 
 
 @dataclass(frozen=True)
@@ -39,28 +39,28 @@ class PointSourceLimits:
 class PointSources:
     """Outcome of the test for each of the n peaks of a blend."""
 
-    accepted: NDArray[np.bool_]
+    accepted: BoolArray
     """(n,) whether the peak is a point source."""
-    flux: NDArray[np.float64]
+    flux: FloatArray
     """(n,) flux of the fitted PSF [ADU]."""
-    x: NDArray[np.float64]
+    x: FloatArray
     """(n,) centre of the fitted PSF [px]."""
-    y: NDArray[np.float64]
+    y: FloatArray
     """(n,) centre of the fitted PSF [px]."""
-    stamps: NDArray[np.float64]
+    stamps: FloatArray
     """(n, size, size) the PSF there, sum 1."""
-    x0: NDArray[np.int64]
+    x0: IntArray
     """(n,) first column of each stamp in the exposure."""
-    y0: NDArray[np.int64]
+    y0: IntArray
     """(n,) first row of each stamp in the exposure."""
 
 
 def fit_point_sources(
-    image: NDArray[np.float32],
-    variance: NDArray[np.float32],
-    inside: NDArray[np.uint8],
-    peak_x: NDArray[np.int64],
-    peak_y: NDArray[np.int64],
+    image: Float32Array,
+    variance: Float32Array,
+    inside: ByteArray,
+    peak_x: IntArray,
+    peak_y: IntArray,
     origin: tuple[int, int],
     psf: Psf,
     fwhm: float,
@@ -92,7 +92,7 @@ def fit_point_sources(
     at_peak = psf.images(x, y)
     region = (image, variance, inside, math.ceil(fwhm), math.ceil(1.5 * fwhm), tiny_size)
 
-    def fit(which: NDArray[np.int64], drawn: _Drawn, neighbours: _Drawn, derivatives: bool) -> NDArray[np.float64]:
+    def fit(which: IntArray, drawn: _Drawn, neighbours: _Drawn, derivatives: bool) -> FloatArray:
         near = (neighbours[0], neighbours[1] - origin[0], neighbours[2] - origin[1])
         return fit_peaks(
             region,
@@ -130,20 +130,18 @@ def fit_point_sources(
     return PointSources(accepted, flux, x, y, *final)
 
 
-def _drawn_at(
-    psf: Psf, drawn: _Drawn, which: NDArray[np.int64], x: NDArray[np.float64], y: NDArray[np.float64]
-) -> _Drawn:
+def _drawn_at(psf: Psf, drawn: _Drawn, which: IntArray, x: FloatArray, y: FloatArray) -> _Drawn:
     """Return stamps of which those numbered `which` are drawn anew at their places (x, y)."""
     return _replaced(drawn, which, psf.images(x[which], y[which])) if len(which) else drawn
 
 
-def _replaced(drawn: _Drawn, which: NDArray[np.int64], others: _Drawn) -> _Drawn:
+def _replaced(drawn: _Drawn, which: IntArray, others: _Drawn) -> _Drawn:
     stamps, x0, y0 = drawn[0].copy(), drawn[1].copy(), drawn[2].copy()
     stamps[which], x0[which], y0[which] = others
     return stamps, x0, y0
 
 
-def _movable(fits: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _movable(fits: FloatArray) -> BoolArray:
     """Return which fits have positive flux and a shift small enough to be believed."""
-    movable: NDArray[np.bool_] = (fits[:, 0] > 0) & (np.abs(fits[:, 2:4]) < _LARGEST_SHIFT).all(axis=1)
+    movable: BoolArray = (fits[:, 0] > 0) & (np.abs(fits[:, 2:4]) < _LARGEST_SHIFT).all(axis=1)
     return movable

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.numerics.compiler import njit
+
+from ..numerics.arrays import ByteArray, Float32Array, FloatArray, IntArray
 
 __all__ = ["Peaks", "Region", "fit_peaks"]
 
@@ -13,21 +14,21 @@ _MOST_NEIGHBOURS = 16
 """More terms would make the cost of a peak grow with the number of peaks, and leave no degrees of freedom."""
 
 # Image, variance, footprint; radius of full weight, radius of no weight, tiny size.
-Region = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8], int, int, int]
+Region = tuple[Float32Array, Float32Array, ByteArray, int, int, int]
 # Peaks x, y; stamps and the columns and rows of their first pixels in the cut-out.
-Peaks = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
+Peaks = tuple[IntArray, IntArray, FloatArray, IntArray, IntArray]
 
 
 @njit
 def fit_peaks(
     region: Region,
     peaks: Peaks,
-    which: NDArray[np.int64],
-    stamps: NDArray[np.float64],
-    x0: NDArray[np.int64],
-    y0: NDArray[np.int64],
+    which: IntArray,
+    stamps: FloatArray,
+    x0: IntArray,
+    y0: IntArray,
     with_derivatives: bool,
-) -> NDArray[np.float64]:
+) -> FloatArray:
     """Fit the peaks numbered `which`, drawn by `stamps`; others are drawn by the stamps in `peaks`.
 
     Returns
@@ -59,7 +60,7 @@ def fit_peaks(
 
 
 @njit
-def _neighbours(peaks: Peaks, peak: int, reach: int) -> NDArray[np.int64]:
+def _neighbours(peaks: Peaks, peak: int, reach: int) -> IntArray:
     """Return the numbers of the other peaks within `reach` [px], at most the 16 nearest ones, in rising order."""
     peak_x, peak_y = peaks[0], peaks[1]
     near = np.empty(len(peak_x), dtype=np.int64)
@@ -81,12 +82,12 @@ def _equations(
     region: Region,
     peaks: Peaks,
     peak: int,
-    near: NDArray[np.int64],
-    stamp: NDArray[np.float64],
+    near: IntArray,
+    stamp: FloatArray,
     x0: int,
     y0: int,
     n_terms: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]:
+) -> tuple[FloatArray, FloatArray, FloatArray, float]:
     """Return the rows of terms, data and weights of the fit about a peak, and the sum of the ramp weights.
 
     Terms: PSF, constant, slopes in x and y, neighbours and, if `n_terms` has room for them, derivatives in x and y.
@@ -129,14 +130,14 @@ def _equations(
 
 
 @njit
-def _at(stamp: NDArray[np.float64], x: int, y: int) -> float:
+def _at(stamp: FloatArray, x: int, y: int) -> float:
     if x < 0 or y < 0 or y >= stamp.shape[0] or x >= stamp.shape[1]:
         return 0.0
     return float(stamp[y, x])
 
 
 @njit
-def _slope(stamp: NDArray[np.float64], x: int, y: int, dx: int, dy: int) -> float:
+def _slope(stamp: FloatArray, x: int, y: int, dx: int, dy: int) -> float:
     """Return the slope in a direction from four pixels; two are 15 % off for a PSF of sigma 1.3 px."""
     near = _at(stamp, x + dx, y + dy) - _at(stamp, x - dx, y - dy)
     far = _at(stamp, x + 2 * dx, y + 2 * dy) - _at(stamp, x - 2 * dx, y - 2 * dy)
@@ -144,7 +145,7 @@ def _slope(stamp: NDArray[np.float64], x: int, y: int, dx: int, dy: int) -> floa
 
 
 @njit
-def _solve(rows: NDArray[np.float64], data: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def _solve(rows: FloatArray, data: FloatArray, weights: FloatArray) -> FloatArray:
     """Solve weighted least squares by Cholesky factors.
 
     A term that the terms before it can make up for (a neighbour whose PSF barely enters) is left out with value 0.

@@ -7,9 +7,10 @@ section 4.8), with the steps of lsst/meas_deblender 8b7e8552 (src/BaselineUtils.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.numerics.compiler import njit
+
+from ..numerics.arrays import BoolArray, ByteArray, Float32Array, FloatArray
 
 __all__ = ["has_flux_at_border", "make_monotonic", "ramp_image", "symmetric_template"]
 
@@ -18,9 +19,7 @@ _CONE = 0.3
 
 
 @njit
-def symmetric_template(
-    image: NDArray[np.float32], inside: NDArray[np.uint8], cx: int, cy: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def symmetric_template(image: Float32Array, inside: ByteArray, cx: int, cy: int) -> tuple[FloatArray, BoolArray]:
     """Return a template, the least of each pixel and its mirror about the peak (cx, cy), and its members.
 
     Only pixels whose mirror lies inside as well are members; values are floored at 0. Both arrays have the shape
@@ -46,7 +45,7 @@ def symmetric_template(
 
 
 @njit
-def _is_border(inside: NDArray[np.bool_], x: int, y: int) -> bool:
+def _is_border(inside: BoolArray, x: int, y: int) -> bool:
     """Return whether a member pixel has a neighbour (of 4) that is none."""
     height, width = inside.shape
     return (
@@ -59,7 +58,7 @@ def _is_border(inside: NDArray[np.bool_], x: int, y: int) -> bool:
 
 
 @njit
-def has_flux_at_border(values: NDArray[np.float64], inside: NDArray[np.bool_], threshold: float) -> bool:
+def has_flux_at_border(values: FloatArray, inside: BoolArray, threshold: float) -> bool:
     """Return whether a border pixel of a template exceeds `threshold` [ADU]: the object reaches beyond it."""
     for y in range(values.shape[0]):
         for x in range(values.shape[1]):
@@ -70,16 +69,16 @@ def has_flux_at_border(values: NDArray[np.float64], inside: NDArray[np.bool_], t
 
 @njit
 def ramp_image(
-    image: NDArray[np.float32],
-    inside: NDArray[np.uint8],
-    grown: NDArray[np.uint8],
-    values: NDArray[np.float64],
-    member: NDArray[np.bool_],
+    image: Float32Array,
+    inside: ByteArray,
+    grown: ByteArray,
+    values: FloatArray,
+    member: BoolArray,
     cx: int,
     cy: int,
-    psf: NDArray[np.float64],
+    psf: FloatArray,
     pad: int,
-) -> NDArray[np.float32]:
+) -> Float32Array:
     """Return the image with the surroundings of the blend filled by the wings of a template.
 
     Outside the blend, within `grown` and no more than `pad` pixels from the template's box, a pixel p becomes the
@@ -111,7 +110,7 @@ def ramp_image(
 
 
 @njit
-def make_monotonic(values: NDArray[np.float64]) -> None:
+def make_monotonic(values: FloatArray) -> None:
     """Make a template fall outwards from its middle pixel; `values` is modified.
 
     Rings of growing size about the peak are visited; each pixel of a ring limits the pixels behind it, within a cone
@@ -134,7 +133,7 @@ def make_monotonic(values: NDArray[np.float64]) -> None:
 
 
 @njit
-def _limit_square(values: NDArray[np.float64], cx: int, cy: int) -> None:
+def _limit_square(values: FloatArray, cx: int, cy: int) -> None:
     """Limit the pixels near the peak to its value: it lies before all of them."""
     height, width = values.shape
     for y in range(max(cy - _SHADOW, 0), min(cy + _SHADOW + 1, height)):
@@ -143,7 +142,7 @@ def _limit_square(values: NDArray[np.float64], cx: int, cy: int) -> None:
 
 
 @njit
-def _cast(values: NDArray[np.float64], casting: NDArray[np.float64], cx: int, cy: int, dx: int, dy: int) -> None:
+def _cast(values: FloatArray, casting: FloatArray, cx: int, cy: int, dx: int, dy: int) -> None:
     """Let the pixel at (dx, dy) from the peak limit those behind it."""
     height, width = values.shape
     x, y = cx + dx, cy + dy

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from lsst.pex.config import ChoiceField, Config, ConfigField, Field, ListField, RangeField
-from numpy.typing import NDArray
 
 from hscbox.catalog.footprint import Footprint
 from hscbox.catalog.schema import Schema
@@ -23,6 +22,7 @@ from hscbox.image.mask import mask_bits
 from hscbox.numerics.statistics import clipped_mean
 from hscbox.task_metadata import timed_method
 
+from ..numerics.arrays import Float32Array, Int32Array
 from ..numerics.convolve import kernel_width, smooth
 from .background import BackgroundConfig, fit_background
 from .footprints import Detections, find_footprints, grow_footprints
@@ -178,7 +178,7 @@ class SourceDetectionTask:
             chosen.footprints(), background, negative.n, sigma, n_grow, kernel_width(sigma), threshold
         )
 
-    def _threshold(self, smoothed: NDArray[np.float32], mask: NDArray[np.int32]) -> float:
+    def _threshold(self, smoothed: Float32Array, mask: Int32Array) -> float:
         if self.config.thresholdType == "value":
             return float(self.config.thresholdValue)
         _, std, kept = clipped_mean(smoothed, mask, mask_bits(*self.config.statsMask))
@@ -191,7 +191,7 @@ class SourceDetectionTask:
             )
         return float(self.config.thresholdValue) * std
 
-    def _grow(self, found: Detections, n_grow: int, mask: NDArray[np.int32], plane: str) -> Detections:
+    def _grow(self, found: Detections, n_grow: int, mask: Int32Array, plane: str) -> Detections:
         shape = (mask.shape[0], mask.shape[1])
         grown = grow_footprints(found, n_grow, shape, isotropic=self.config.isotropicGrow)
         grown.set_bits(mask, mask_bits(plane))
@@ -223,7 +223,7 @@ def _psf_sigma(exposure: Exposure) -> float:
     return float(exposure.psf.determinant_radius(*exposure.psf.average_position))
 
 
-def _set_edge(mask: NDArray[np.int32], border: int) -> None:
+def _set_edge(mask: Int32Array, border: int) -> None:
     edge = np.int32(mask_bits("EDGE"))
     if border == 0:
         return

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hscbox.catalog.footprint import PEAK_DTYPE, Footprint
 
+from ..numerics.arrays import Float32Array, Int32Array, IntArray
 from .runs import label_runs, paint_disc, peak_pixels, runs_above, runs_of_painted, set_run_bits
 
 __all__ = ["Detections", "disc_half_widths", "find_footprints", "grow_footprints", "with_peaks"]
@@ -25,13 +26,13 @@ class Detections:
     Footprints are numbered from 0 in the order of their first pixel in raster order (lowest row first).
     """
 
-    runs: NDArray[np.int32]
+    runs: Int32Array
     """(n, 3): row, first and last column, in raster order."""
-    run_owner: NDArray[np.int64]
+    run_owner: IntArray
     """(n,): footprint of each run."""
     peaks: NDArray[np.void]
     """(m,): peaks (`PEAK_DTYPE`), sorted by footprint, then decreasing value, then x, then y."""
-    peak_owner: NDArray[np.int64]
+    peak_owner: IntArray
     """(m,): footprint of each peak."""
     n: int
     """Number of footprints."""
@@ -49,13 +50,13 @@ class Detections:
             first_span, first_peak = last_span, last_peak
         return result
 
-    def set_bits(self, mask: NDArray[np.int32], bits: int) -> None:
+    def set_bits(self, mask: Int32Array, bits: int) -> None:
         """Set `bits` in the pixels of all footprints; `mask` is modified."""
         set_run_bits(mask, self.runs, bits)
 
 
 def find_footprints(
-    image: NDArray[np.float32],
+    image: Float32Array,
     threshold: float,
     *,
     include_multiplier: float = 1.0,
@@ -129,10 +130,10 @@ def grow_footprints(found: Detections, radius: int, shape: tuple[int, int], *, i
 
 def with_peaks(
     found: Detections,
-    x: NDArray[np.int64],
-    y: NDArray[np.int64],
-    values: NDArray[np.float32],
-    owner: NDArray[np.int64],
+    x: IntArray,
+    y: IntArray,
+    values: Float32Array,
+    owner: IntArray,
 ) -> Detections:
     """Return positive detections with more peaks, all in the usual order.
 
@@ -155,7 +156,7 @@ def with_peaks(
     )
 
 
-def disc_half_widths(radius: int, *, isotropic: bool = True) -> NDArray[np.int64]:
+def disc_half_widths(radius: int, *, isotropic: bool = True) -> IntArray:
     """Return the half width of each row of a disc (or diamond), rows -radius to radius, shape (2 radius + 1,)."""
     dy = np.arange(-radius, radius + 1)
     if not isotropic:
@@ -164,12 +165,12 @@ def disc_half_widths(radius: int, *, isotropic: bool = True) -> NDArray[np.int64
 
 
 def _sorted_peaks(
-    runs: NDArray[np.int32],
-    owner: NDArray[np.int64],
-    x: NDArray[np.int64],
-    y: NDArray[np.int64],
-    values: NDArray[np.float32],
-    peak_owner: NDArray[np.int64],
+    runs: Int32Array,
+    owner: IntArray,
+    x: IntArray,
+    y: IntArray,
+    values: Float32Array,
+    peak_owner: IntArray,
     n: int,
     sign: float = 1.0,
 ) -> Detections:

@@ -6,9 +6,10 @@ A run is a row (y, x0, x1) of an int32 array, both ends included; runs are in ra
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.numerics.compiler import njit
+
+from ..numerics.arrays import ByteArray, Float32Array, Int32Array, IntArray
 
 __all__ = [
     "count_run_bits",
@@ -24,8 +25,8 @@ __all__ = [
 
 @njit
 def runs_above(
-    image: NDArray[np.float32], threshold: np.float32, border: int, sign: np.float32
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    image: Float32Array, threshold: np.float32, border: int, sign: np.float32
+) -> tuple[Int32Array, Float32Array]:
     """Return the runs of pixels with sign * value >= threshold and the largest sign * value of each.
 
     Pixels within `border` of a side are left out. NaN is never above.
@@ -60,7 +61,7 @@ def runs_above(
 
 
 @njit
-def _row_runs(line: NDArray[np.float32], threshold: np.float32, sign: np.float32) -> int:
+def _row_runs(line: Float32Array, threshold: np.float32, sign: np.float32) -> int:
     n = 0
     before = False
     for x in range(len(line)):
@@ -72,7 +73,7 @@ def _row_runs(line: NDArray[np.float32], threshold: np.float32, sign: np.float32
 
 
 @njit
-def runs_of_painted(painted: NDArray[np.uint8]) -> NDArray[np.int32]:
+def runs_of_painted(painted: ByteArray) -> Int32Array:
     """Return the runs of pixels that are not 0."""
     height, width = painted.shape
     n = 0
@@ -101,7 +102,7 @@ def runs_of_painted(painted: NDArray[np.uint8]) -> NDArray[np.int32]:
 
 
 @njit
-def _root(parents: NDArray[np.int64], i: int) -> int:
+def _root(parents: IntArray, i: int) -> int:
     while parents[i] != i:
         parents[i] = parents[parents[i]]
         i = parents[i]
@@ -109,7 +110,7 @@ def _root(parents: NDArray[np.int64], i: int) -> int:
 
 
 @njit
-def label_runs(runs: NDArray[np.int32]) -> tuple[NDArray[np.int64], int]:
+def label_runs(runs: Int32Array) -> tuple[IntArray, int]:
     """Return the number of the 8-connected group of each run and how many groups there are.
 
     Groups are numbered in the order of their first run. Runs of one row may touch.
@@ -147,13 +148,13 @@ def label_runs(runs: NDArray[np.int32]) -> tuple[NDArray[np.int64], int]:
 
 @njit
 def peak_pixels(
-    image: NDArray[np.float32],
-    runs: NDArray[np.int32],
-    owner: NDArray[np.int64],
+    image: Float32Array,
+    runs: Int32Array,
+    owner: IntArray,
     n_groups: int,
     border: int,
     sign: np.float32,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[IntArray, IntArray, IntArray]:
     """Return x, y and group of the peaks: pixels of the runs not below any of their 8 neighbours.
 
     The outermost rows and columns within `border` have no peaks. A group without peak gets its brightest pixel
@@ -190,7 +191,7 @@ def peak_pixels(
 
 
 @njit
-def _is_peak(image: NDArray[np.float32], x: int, y: int, sign: np.float32) -> bool:
+def _is_peak(image: Float32Array, x: int, y: int, sign: np.float32) -> bool:
     value = sign * image[y, x]
     for dy in range(-1, 2):
         for dx in range(-1, 2):
@@ -200,7 +201,7 @@ def _is_peak(image: NDArray[np.float32], x: int, y: int, sign: np.float32) -> bo
 
 
 @njit
-def paint_disc(painted: NDArray[np.uint8], runs: NDArray[np.int32], half_widths: NDArray[np.int64]) -> None:
+def paint_disc(painted: ByteArray, runs: Int32Array, half_widths: IntArray) -> None:
     """Set to 1 the pixels of the runs dilated by an element of the given half widths per row."""
     height, width = painted.shape
     radius = len(half_widths) // 2
@@ -213,7 +214,7 @@ def paint_disc(painted: NDArray[np.uint8], runs: NDArray[np.int32], half_widths:
 
 
 @njit
-def set_run_bits(mask: NDArray[np.int32], runs: NDArray[np.int32], bits: int) -> None:
+def set_run_bits(mask: Int32Array, runs: Int32Array, bits: int) -> None:
     """Set bits in the pixels of the runs; `mask` is modified."""
     for i in range(len(runs)):
         for x in range(runs[i, 1], runs[i, 2] + 1):
@@ -221,7 +222,7 @@ def set_run_bits(mask: NDArray[np.int32], runs: NDArray[np.int32], bits: int) ->
 
 
 @njit
-def runs_of_pixels(ys: NDArray[np.int64], xs: NDArray[np.int64]) -> NDArray[np.int32]:
+def runs_of_pixels(ys: IntArray, xs: IntArray) -> Int32Array:
     """Return the runs of pixels given in raster order."""
     runs = np.empty((len(ys), 3), dtype=np.int32)
     n = 0
@@ -235,7 +236,7 @@ def runs_of_pixels(ys: NDArray[np.int64], xs: NDArray[np.int64]) -> NDArray[np.i
 
 
 @njit
-def count_run_bits(mask: NDArray[np.int32], runs: NDArray[np.int32], bits: int) -> int:
+def count_run_bits(mask: Int32Array, runs: Int32Array, bits: int) -> int:
     """Return the number of pixels of the runs with any of `bits`."""
     n = 0
     for i in range(len(runs)):

@@ -8,11 +8,11 @@ R. Soc. London B 207, 187); the flank is taken out of it, and the faint source i
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.image.mask import mask_bits
 from hscbox.numerics.compiler import njit
 
+from ..numerics.arrays import BoolArray, Float32Array, FloatArray, Int32Array, IntArray
 from ..numerics.convolve import gaussian_kernel, kernel_width, smooth
 from .footprints import Detections, with_peaks
 
@@ -37,10 +37,10 @@ def difference_energy(sigma: float) -> float:
 
 def add_shoulder_peaks(
     found: Detections,
-    image: NDArray[np.float32],
-    smoothed: NDArray[np.float32],
-    variance: NDArray[np.float32],
-    mask: NDArray[np.int32],
+    image: Float32Array,
+    smoothed: Float32Array,
+    variance: Float32Array,
+    mask: Int32Array,
     sigma: float,
     significance: float,
 ) -> Detections:
@@ -96,15 +96,15 @@ def add_shoulder_peaks(
 
 @njit
 def _candidates(
-    difference: NDArray[np.float32],
-    runs: NDArray[np.int32],
-    owner: NDArray[np.int64],
-    variance: NDArray[np.float32],
-    mask: NDArray[np.int32],
+    difference: Float32Array,
+    runs: Int32Array,
+    owner: IntArray,
+    variance: Float32Array,
+    mask: Int32Array,
     bad_bits: int,
     energy: float,
     significance: float,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
     """Return x, y, footprint and noise of the significant maxima of the difference in good pixels of the runs."""
     height, width = difference.shape
     n = 0
@@ -131,7 +131,7 @@ def _candidates(
 
 
 @njit
-def _exceeds_neighbours(image: NDArray[np.float32], x: int, y: int) -> bool:
+def _exceeds_neighbours(image: Float32Array, x: int, y: int) -> bool:
     """Return whether a pixel is above its 8 neighbours; of equal ones the first in raster order is."""
     value = image[y, x]
     for dy in range(-1, 2):
@@ -145,16 +145,16 @@ def _exceeds_neighbours(image: NDArray[np.float32], x: int, y: int) -> bool:
 
 @njit
 def _separated(
-    difference: NDArray[np.float32],
-    x: NDArray[np.int64],
-    y: NDArray[np.int64],
-    owner: NDArray[np.int64],
-    depth: NDArray[np.float64],
-    peak_x: NDArray[np.int64],
-    peak_y: NDArray[np.int64],
-    first: NDArray[np.int64],
+    difference: Float32Array,
+    x: IntArray,
+    y: IntArray,
+    owner: IntArray,
+    depth: FloatArray,
+    peak_x: IntArray,
+    peak_y: IntArray,
+    first: IntArray,
     least_distance2: float,
-) -> NDArray[np.bool_]:
+) -> BoolArray:
     """Return which candidates are far enough from, and parted by a dip from, all peaks and candidates before them.
 
     The peaks of footprint k are those from first[k] to first[k + 1]; `depth` is that of the dip [ADU].
@@ -173,9 +173,7 @@ def _separated(
 
 
 @njit
-def _apart(
-    difference: NDArray[np.float32], x: int, y: int, to_x: int, to_y: int, low: float, least_distance2: float
-) -> bool:
+def _apart(difference: Float32Array, x: int, y: int, to_x: int, to_y: int, low: float, least_distance2: float) -> bool:
     """Return whether two pixels are far apart and the straight way between them passes a pixel not above `low`."""
     dx, dy = to_x - x, to_y - y
     if dx * dx + dy * dy < least_distance2:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.fft import irfft2, next_fast_len, rfft2
 
 from hscbox.numerics.compiler import njit
 from hscbox.numerics.statistics import clipped_mean
+
+from ..numerics.arrays import Float32Array, FloatArray, Int32Array, IntArray
 
 __all__ = ["BLOCK", "SourceWings", "predict_wings"]
 
@@ -32,7 +33,7 @@ _STEPS_PER_SIGMA = 8192.0
 class SourceWings:
     """The wings of detected sources and how far they are trusted."""
 
-    level: NDArray[np.float64]
+    level: FloatArray
     """Mean of blocks of 8 x 8 pixels [ADU], (ceil(height / 8), ceil(width / 8))."""
     masked_above: float
     """Pixels where the wings exceed this are left out of the background [ADU]."""
@@ -41,8 +42,8 @@ class SourceWings:
 
 
 def predict_wings(
-    image: NDArray[np.float32],
-    mask: NDArray[np.int32],
+    image: Float32Array,
+    mask: Int32Array,
     detected_bits: int,
     spoilt_bits: int,
     ignored_bits: int,
@@ -86,16 +87,16 @@ def predict_wings(
     return SourceWings(wings, max(limit * sigma, _median(wings, n_sky)), limit * sigma)
 
 
-def _convolve(light: NDArray[np.float64], profile: NDArray[np.float64]) -> NDArray[np.float64]:
+def _convolve(light: FloatArray, profile: FloatArray) -> FloatArray:
     """Return the convolution with a centred profile, of the shape of `light`, nothing beyond its sides."""
     height, width = light.shape
     shape = [next_fast_len(n + 2 * _REACH, real=True) for n in (height, width)]
     # scipy.signal has this ready, but to import it takes longer than to find all sources of a frame.
-    convolved: NDArray[np.float64] = irfft2(rfft2(light, shape) * rfft2(profile, shape), shape)
+    convolved: FloatArray = irfft2(rfft2(light, shape) * rfft2(profile, shape), shape)
     return convolved[_REACH : _REACH + height, _REACH : _REACH + width]
 
 
-def _median(values: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
+def _median(values: FloatArray, counts: IntArray) -> float:
     order = np.argsort(values, axis=None, kind="stable")
     cumulative = np.cumsum(counts.ravel()[order])
     return float(values.ravel()[order[np.searchsorted(cumulative, 0.5 * cumulative[-1])]])
@@ -103,13 +104,13 @@ def _median(values: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
 
 @njit
 def _blocks(
-    image: NDArray[np.float32],
-    mask: NDArray[np.int32],
+    image: Float32Array,
+    mask: Int32Array,
     detected_bits: int,
     spoilt_bits: int,
     ignored_bits: int,
     level: float,
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+) -> tuple[FloatArray, IntArray]:
     """Return the light of sources and the number of pixels of the sky in blocks of 8 x 8 pixels, in 1 of 4 rows."""
     height, width = image.shape
     shape = ((height + BLOCK - 1) // BLOCK, (width + BLOCK - 1) // BLOCK)

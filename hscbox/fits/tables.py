@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DamagedInputError
+from ..numerics.arrays import IntArray
 from .cards import card
 from .read import ReadUnit
 from .write import FitsUnit
@@ -27,7 +28,7 @@ class VariableArray:
 
     values: NDArray[Any]
     """All arrays joined."""
-    lengths: NDArray[np.int64]
+    lengths: IntArray
     """Length of each, (rows,)."""
 
     def split(self) -> list[NDArray[Any]]:

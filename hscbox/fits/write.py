@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..machine.files import atomic_path
+from ..numerics.arrays import ByteArray
 from .cards import card, end_and_padding
 
 __all__ = ["BLOCK", "FitsUnit", "array_sum", "image_unit", "primary_unit", "word_sum", "write_units"]
@@ -86,7 +87,7 @@ def write_units(path: Path | str, units: Iterable[FitsUnit]) -> None:
             _write_unit(stream, unit)
 
 
-def word_sum(data: bytes | memoryview | NDArray[np.uint8], start: int = 0) -> int:
+def word_sum(data: bytes | memoryview | ByteArray, start: int = 0) -> int:
     """Return the ones' complement sum of 32-bit big-endian words, added to `start`; missing bytes count as zero."""
     array = np.frombuffer(data, dtype=np.uint8)
     whole = len(array) // 4 * 4

@@ -21,6 +21,7 @@ from astropy.io import fits
 from ..camera.distortion import PIXEL_SCALE
 from ..image.exposure import Exposure
 from ..image.mask import MASK_PLANES, mask_bits
+from ..numerics.arrays import Float32Array, FloatArray
 from ..products.boost import read_boost
 from ..products.exposure import read_exposure
 from ..truth.selection import fwhm_of
@@ -150,7 +151,7 @@ def _wcs_numbers(exposure: Exposure) -> Iterator[tuple[str, Number]]:
         yield f"wcs.{name}.dec", Number(float(dec[0]), tolerance, "wcs")
 
 
-def _plane_numbers(name: str, plane: npt.NDArray[np.float32]) -> Iterator[tuple[str, Number]]:
+def _plane_numbers(name: str, plane: Float32Array) -> Iterator[tuple[str, Number]]:
     values = plane[np.isfinite(plane)].astype(np.float64)
     quantiles = np.quantile(values, _QUANTILES)
     tolerance = 2e-3 * float(quantiles[3] - quantiles[1])
@@ -183,7 +184,7 @@ def _flag_numbers(name: str, flags: npt.NDArray[Any], header: fits.Header) -> It
         yield f"{name}.flag.{header[f'TFLAG{index}']}", _flagged(int(count))
 
 
-def _column_numbers(name: str, values: npt.NDArray[np.float64]) -> Iterator[tuple[str, Number]]:
+def _column_numbers(name: str, values: FloatArray) -> Iterator[tuple[str, Number]]:
     finite = values[np.isfinite(values)]
     yield f"{name}.not_finite", _flagged(len(values) - len(finite))
     if not len(finite):

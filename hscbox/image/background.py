@@ -10,17 +10,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.polynomial import chebyshev
-from numpy.typing import NDArray
 
 from ..errors import BackgroundError
+from ..numerics.arrays import Float32Array, FloatArray, Int32Array, IntArray
 from .bounded_field import ChebyshevField
 
 __all__ = ["BackgroundModel", "cell_starts"]
 
-FloatArray = NDArray[np.float64]
 
-
-def cell_starts(length: int, n_cells: int) -> NDArray[np.int64]:
+def cell_starts(length: int, n_cells: int) -> IntArray:
     """Return the first pixel of each of `n_cells` cells along an axis, and `length` at the end: (n_cells + 1,)."""
     starts = (np.arange(n_cells, dtype=np.int64) * length + n_cells // 2) // n_cells
     return np.append(starts, length)
@@ -30,11 +28,11 @@ def cell_starts(length: int, n_cells: int) -> NDArray[np.int64]:
 class BackgroundModel:
     """Statistics of the cells of a grid over an image, and how to interpolate them."""
 
-    stats: NDArray[np.float32]
+    stats: Float32Array
     """Level of each cell [ADU], (ny, nx)."""
-    mask: NDArray[np.int32]
+    mask: Int32Array
     """Mask bits of each cell, (ny, nx)."""
-    error: NDArray[np.float32]
+    error: Float32Array
     """Standard error of each level [ADU], (ny, nx)."""
     width: int
     """Columns of the full image."""
@@ -96,7 +94,7 @@ class BackgroundModel:
             weight=np.sqrt(weights[good]),
         )
 
-    def evaluate(self) -> NDArray[np.float32]:
+    def evaluate(self) -> Float32Array:
         """Return the surface at every pixel of the full image [ADU], float32 (height, width)."""
         surface = self.surface()
         order = self.approx_order

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.polynomial import chebyshev
-from numpy.typing import NDArray
+
+from ..numerics.arrays import FloatArray
 
 __all__ = ["ApCorrMap", "ChebyshevField"]
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
+from ..numerics.arrays import Float32Array, Int32Array
 
 __all__ = ["CalibImage"]
 
@@ -14,11 +13,11 @@ __all__ = ["CalibImage"]
 class CalibImage:
     """Pixels of a master calibration and where they came from."""
 
-    image: NDArray[np.float32]
+    image: Float32Array
     """Trimmed, assembled, detector frame (height, width)."""
-    mask: NDArray[np.int32] | None = None
+    mask: Int32Array | None = None
     """Mask bits in our numbering, or None if the file has no mask."""
-    variance: NDArray[np.float32] | None = None
+    variance: Float32Array | None = None
     name: str = ""
     """File name without directory."""
     sha256: str = ""

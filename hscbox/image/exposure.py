@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..fits.metadata import CardValue, Metadata
+from ..numerics.arrays import Float32Array, FloatArray, Int32Array
 
 if TYPE_CHECKING:
     from ..camera.detector import Detector
@@ -28,11 +26,11 @@ class Exposure:
     The first pixel is at (0, 0). Components that are not known yet, or whose fit failed, are None.
     """
 
-    image: NDArray[np.float32]
+    image: Float32Array
     """Pixels [ADU], (height, width)."""
-    mask: NDArray[np.int32]
+    mask: Int32Array
     """Bits of the planes of `hscbox.image.mask`, (height, width)."""
-    variance: NDArray[np.float32]
+    variance: Float32Array
     """Variance of the pixels [ADU^2], (height, width)."""
     wcs: SkyWcs | None = None
     psf: Psf | None = None
@@ -42,7 +40,7 @@ class Exposure:
     filter_name: str | None = None
     """Canonical filter name ("r"), not that of the registry ("HSC-R")."""
     detector: Detector | None = None
-    valid_polygon: NDArray[np.float64] | None = None
+    valid_polygon: FloatArray | None = None
     """Vertices (n, 2) in pixels of the region that light reaches, open or closed."""
     metadata: Metadata = field(default_factory=Metadata)
 

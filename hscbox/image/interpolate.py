@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..camera.boxes import Box
+from ..numerics.arrays import BoolArray, Float32Array, FloatArray, Int32Array
 from ..numerics.compiler import njit
 from ..numerics.statistics import clipped_mean
 from .mask import mask_bits
@@ -57,9 +58,9 @@ def prediction_weights(n_left: int, n_right: int, n_bad: int, position: int) -> 
 
 
 def interpolate_boxes(
-    image: npt.NDArray[np.float32],
-    variance: npt.NDArray[np.float32],
-    mask: npt.NDArray[np.int32],
+    image: Float32Array,
+    variance: Float32Array,
+    mask: Int32Array,
     boxes: Sequence[Box],
     *,
     fallback: tuple[float, float] | None = None,
@@ -75,10 +76,10 @@ def interpolate_boxes(
 
 
 def interpolate_pixels(
-    image: npt.NDArray[np.float32],
-    variance: npt.NDArray[np.float32],
-    mask: npt.NDArray[np.int32],
-    bad: npt.NDArray[np.bool_],
+    image: Float32Array,
+    variance: Float32Array,
+    mask: Int32Array,
+    bad: BoolArray,
     *,
     fallback: tuple[float, float] | None = None,
 ) -> int:
@@ -111,18 +112,18 @@ def interpolate_pixels(
     return n_bad
 
 
-def _autocorrelation(distance: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _autocorrelation(distance: FloatArray) -> FloatArray:
     return np.exp(-0.25 * distance * distance)
 
 
-def _fallback(image: npt.NDArray[Any], variance: npt.NDArray[Any], bad: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def _fallback(image: npt.NDArray[Any], variance: npt.NDArray[Any], bad: BoolArray) -> tuple[float, float]:
     bits = bad.astype(np.int32)
     value, spread = clipped_mean(image, bits, 1).mean, clipped_mean(variance, bits, 1).mean
     return (value if np.isfinite(value) else 0.0, spread if np.isfinite(spread) else 0.0)
 
 
 @cache
-def _tables() -> npt.NDArray[np.float64]:
+def _tables() -> FloatArray:
     """Return weights [n_left, n_right, n_bad, position, k]; k counts left far, left near, right near, right far."""
     table = np.zeros((3, 3, _LONGEST + 1, _LONGEST, 4))
     for n_left in range(3):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ..numerics.arrays import FloatArray
 
 __all__ = ["PhotoCalib"]
 
@@ -44,15 +45,15 @@ class PhotoCalib:
     @overload
     def magnitude(self, flux: float) -> float: ...
     @overload
-    def magnitude(self, flux: NDArray[np.float64]) -> NDArray[np.float64]: ...
-    def magnitude(self, flux: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
+    def magnitude(self, flux: FloatArray) -> FloatArray: ...
+    def magnitude(self, flux: float | FloatArray) -> float | FloatArray:
         """Return AB magnitudes of fluxes [ADU]; NaN for fluxes that are not positive."""
         values = np.asarray(flux, dtype=np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
             result = np.where(values > 0, self.zero_point - 2.5 * np.log10(values), np.nan)
         return float(result) if result.ndim == 0 else result
 
-    def magnitude_err(self, flux: NDArray[np.float64], flux_err: NDArray[np.float64]) -> NDArray[np.float64]:
+    def magnitude_err(self, flux: FloatArray, flux_err: FloatArray) -> FloatArray:
         """Return standard errors [mag] of magnitudes, from the error of the flux alone; NaN where flux <= 0."""
         with np.errstate(invalid="ignore", divide="ignore"):
             relative = np.asarray(flux_err, dtype=np.float64) / np.asarray(flux, dtype=np.float64)

@@ -6,14 +6,12 @@ import math
 from abc import ABC, abstractmethod
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..numerics.adaptive_moments import adaptive_moments
+from ..numerics.arrays import FloatArray, IntArray
 
 __all__ = ["Psf", "nearest_pixel"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 def nearest_pixel(position: ArrayLike) -> IntArray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .psf_base import FloatArray, Psf
+from ..numerics.arrays import FloatArray
+from .psf_base import Psf
 
 __all__ = ["DoubleGaussianPsf", "GaussianPsf"]
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .psf_base import FloatArray, Psf
+from ..numerics.arrays import FloatArray
+from .psf_base import Psf
 
 __all__ = ["KernelPsf"]
 

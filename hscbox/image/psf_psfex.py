@@ -9,10 +9,10 @@ import math
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..numerics.arrays import Float32Array, FloatArray, IntArray
 from ..numerics.compiler import njit
-from .psf_base import FloatArray, Psf
+from .psf_base import Psf
 
 __all__ = ["PsfexPsf", "polynomial_basis"]
 
@@ -45,7 +45,7 @@ class PsfexPsf(Psf):
 
     def __init__(
         self,
-        components: NDArray[np.float32],
+        components: Float32Array,
         pixstep: float,
         degree: int,
         context_first: tuple[float, float],
@@ -174,7 +174,7 @@ def _normalize(stamps: FloatArray) -> None:
 
 
 @njit
-def _lanczos(shift: float, step: float, n_samples: int, first: NDArray[np.int64], weights: FloatArray) -> None:
+def _lanczos(shift: float, step: float, n_samples: int, first: IntArray, weights: FloatArray) -> None:
     """Fill the first sample and the 6 weights for every pixel; samples beyond the model count as zero."""
     size = len(first)
     # Where a pixel is a whole number of samples, all pixels have the same weights.

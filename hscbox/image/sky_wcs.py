@@ -15,10 +15,10 @@ from numpy.polynomial import polynomial
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DamagedInputError
+from ..numerics.arrays import FloatArray
 
 __all__ = ["SkyWcs", "gnomonic"]
 
-FloatArray = NDArray[np.float64]
 
 _MAX_NEWTON = 30
 _NEWTON_TOLERANCE = 1e-10

@@ -6,9 +6,9 @@ The asinh stretch is that of Lupton et al. 2004, PASP 116, 133, with the constan
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..numerics.arrays import BoolArray, ByteArray, Float32Array, FloatArray, Int32Array
 from ..numerics.statistics import clipped_mean, median
 from .mask import mask_bits
 
@@ -19,9 +19,7 @@ _RANGE = 5.0
 _BORDER = 2
 
 
-def bin_image(
-    image: NDArray[np.float32], mask: NDArray[np.int32], binning: int
-) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+def bin_image(image: Float32Array, mask: Int32Array, binning: int) -> tuple[FloatArray, Int32Array]:
     """Return the mean of blocks of `binning` x `binning` pixels and the union of their mask bits; drop a rest."""
     height, width = image.shape[0] // binning, image.shape[1] // binning
     shape = (height, binning, width, binning)
@@ -36,7 +34,7 @@ def bin_image(
     return sums / binning**2, union
 
 
-def make_thumbnail(image: NDArray[np.float32], mask: NDArray[np.int32], binning: int = 4) -> NDArray[np.uint8]:
+def make_thumbnail(image: Float32Array, mask: Int32Array, binning: int = 4) -> ByteArray:
     """Return a preview, uint8 (height // binning, width // binning), row 0 first.
 
     The level 3 sigma below the median is black. Saturated regions take the value of the brightest good pixel if
@@ -52,14 +50,14 @@ def make_thumbnail(image: NDArray[np.float32], mask: NDArray[np.int32], binning:
     return stretch(_fill_saturated(pixels, saturated, brightest), level - 3.0 * sigma)
 
 
-def stretch(pixels: NDArray[np.float64], black: float) -> NDArray[np.uint8]:
+def stretch(pixels: FloatArray, black: float) -> ByteArray:
     """Map pixels to grey levels by 25.5 / asinh(0.1 Q) asinh(Q (I - black) / R), cut to 0..255 and truncated."""
     slope = 25.5 / np.arcsinh(0.1 * _Q)
     grey = slope * np.arcsinh(_Q * (np.asarray(pixels, dtype=np.float64) - black) / _RANGE)
     return np.asarray(np.clip(np.nan_to_num(grey, nan=0.0), 0.0, 255.0), dtype=np.uint8)
 
 
-def _fill_saturated(pixels: NDArray[np.float64], saturated: NDArray[np.bool_], brightest: float) -> NDArray[np.float64]:
+def _fill_saturated(pixels: FloatArray, saturated: BoolArray, brightest: float) -> FloatArray:
     labels, count = ndimage.label(saturated, structure=np.ones((3, 3)))
     result = pixels.copy()
     for number, (rows, columns) in enumerate(ndimage.find_objects(labels, count), start=1):

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from ..camera.boxes import Box
 from ..camera.detector import Amplifier, Detector
 from ..errors import DamagedInputError, DataError, SaturatedFrameError
 from ..image.mask import mask_bits
+from ..numerics.arrays import Float32Array, Int32Array
 from ..numerics.statistics import clipped_mean, median
 from .config import IsrConfig
 from .overscan import overscan_level
@@ -23,8 +23,8 @@ __all__ = ["AssembledFrame", "assemble", "detector_of_raw", "is_dead"]
 class AssembledFrame:
     """Trimmed image and mask, with the overscan numbers of each amplifier."""
 
-    image: npt.NDArray[np.float32]
-    mask: npt.NDArray[np.int32]
+    image: Float32Array
+    mask: Int32Array
     overscan_levels: dict[int, float] = field(default_factory=dict)
     """Median of the serial overscan by amplifier, ADU."""
     overscan_sigmas: dict[int, float] = field(default_factory=dict)
@@ -65,9 +65,7 @@ def is_dead(amplifier: Amplifier, defects: Sequence[Box]) -> bool:
     )
 
 
-def assemble(
-    pixels: npt.NDArray[np.float32], detector: Detector, defects: Sequence[Box], config: IsrConfig
-) -> AssembledFrame:
+def assemble(pixels: Float32Array, detector: Detector, defects: Sequence[Box], config: IsrConfig) -> AssembledFrame:
     """Mask saturation, subtract the overscan and put the amplifiers side by side.
 
     Parameters
@@ -132,9 +130,7 @@ def _mask_levels(frame: AssembledFrame, amp: Amplifier, config: IsrConfig) -> bo
     return usable
 
 
-def _subtract_overscan(
-    frame: AssembledFrame, amp: Amplifier, overscan: npt.NDArray[np.float32], config: IsrConfig
-) -> None:
+def _subtract_overscan(frame: AssembledFrame, amp: Amplifier, overscan: Float32Array, config: IsrConfig) -> None:
     fit = overscan_level(
         overscan,
         fit_type=config.overscanFitType,

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..numerics.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from ..numerics.compiler import njit
 from ..numerics.statistics import median_and_clipped_mean
 
@@ -23,12 +23,12 @@ _HALF_RANGE = 5.0
 
 
 def box_medians(
-    image: npt.NDArray[np.float32],
-    usable: npt.NDArray[np.bool_],
-    xs: npt.NDArray[np.int64],
-    ys: npt.NDArray[np.int64],
+    image: Float32Array,
+    usable: BoolArray,
+    xs: IntArray,
+    ys: IntArray,
     half: int,
-) -> npt.NDArray[np.float64]:
+) -> FloatArray:
     """Return the median of the usable pixels from -half to half - 1 about each position, in x and in y.
 
     All boxes must lie on the image. Boxes without usable pixels give nan.
@@ -46,12 +46,12 @@ def box_medians(
 
 
 def box_means(
-    image: npt.NDArray[np.float32],
-    usable: npt.NDArray[np.bool_],
-    xs: npt.NDArray[np.int64],
-    ys: npt.NDArray[np.int64],
+    image: Float32Array,
+    usable: BoolArray,
+    xs: IntArray,
+    ys: IntArray,
     half: int,
-) -> npt.NDArray[np.float64]:
+) -> FloatArray:
     """Return the mean of the usable pixels in the same boxes as `box_medians`."""
     shape = image.shape[0] + 1, image.shape[1] + 1
     sums, numbers = np.zeros(shape, np.float64), np.zeros(shape, np.int64)

@@ -16,9 +16,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import DamagedInputError
+from ..numerics.arrays import BoolArray, Float32Array, FloatArray
 from ..numerics.compiler import njit
 from ..numerics.symmetric_convolution import TILE_HEIGHT, TILE_WIDTH, add_convolution
 
@@ -33,7 +33,7 @@ _CCD_AREA = 2048 * 4176
 class BrighterFatterFit(NamedTuple):
     """Result of `brighter_fatter_correction`."""
 
-    correction: npt.NDArray[np.float32]
+    correction: Float32Array
     """To be added to the image, electrons."""
     iterations: int
     converged: bool
@@ -42,9 +42,9 @@ class BrighterFatterFit(NamedTuple):
 
 
 def brighter_fatter_correction(
-    electrons: npt.NDArray[np.float32],
-    kernel: npt.NDArray[np.float64],
-    full: npt.NDArray[np.bool_] | None = None,
+    electrons: Float32Array,
+    kernel: FloatArray,
+    full: BoolArray | None = None,
     *,
     max_iter: int = 10,
     threshold: float = 1000.0,
@@ -111,7 +111,7 @@ def brighter_fatter_correction(
     return BrighterFatterFit(correction, max_iter, False, difference)
 
 
-def _half_width(kernel: npt.NDArray[np.float64]) -> int:
+def _half_width(kernel: FloatArray) -> int:
     if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1] or kernel.shape[0] % 2 == 0:
         raise DamagedInputError(
             f"Brighter-fatter kernel has shape {kernel.shape}; it must be square with an odd number of rows"
@@ -127,10 +127,10 @@ def _half_width(kernel: npt.NDArray[np.float64]) -> int:
     return int(kernel.shape[0]) // 2
 
 
-def _with_neighbours(tiles: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _with_neighbours(tiles: BoolArray) -> BoolArray:
     padded = np.pad(tiles, 1)
     columns = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
-    grown: npt.NDArray[np.bool_] = columns[:-2] | columns[1:-1] | columns[2:]
+    grown: BoolArray = columns[:-2] | columns[1:-1] | columns[2:]
     return grown
 
 

@@ -9,20 +9,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..camera.detector import Detector
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
+from ..numerics.arrays import FloatArray
 from ..numerics.compiler import njit
 from ..numerics.statistics import median
 
 __all__ = ["subtract_crosstalk"]
 
 
-def subtract_crosstalk(
-    exposure: Exposure, detector: Detector, matrix: npt.NDArray[np.float64], min_pixel_to_mask: float
-) -> float:
+def subtract_crosstalk(exposure: Exposure, detector: Detector, matrix: FloatArray, min_pixel_to_mask: float) -> float:
     """Subtract, in place, the ghosts that the amplifiers leave in each other.
 
     Parameters

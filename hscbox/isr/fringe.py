@@ -6,17 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import DataError
 from ..image.calib_image import CalibImage
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
+from ..numerics.arrays import BoolArray, Float32Array, FloatArray, Int32Array, IntArray
 from .box_levels import box_means, box_medians
 
 __all__ = ["FringeFit", "contrast", "fit_fringe_scale", "random_positions", "subtract_fringes"]
 
-Floats = npt.NDArray[np.float64]
 
 _PURPOSE = 0x46524E47
 """Third word of the random seed, so that no other step draws the same numbers."""
@@ -86,9 +85,7 @@ def subtract_fringes(
     return FringeFit(scale, constant, fit.rms, fit.n_used, fit.n_positions)
 
 
-def random_positions(
-    exposure_id: int, num: int, large: int, shape: tuple[int, ...]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def random_positions(exposure_id: int, num: int, large: int, shape: tuple[int, ...]) -> tuple[IntArray, IntArray]:
     """Return columns and rows of box centres at which the large box fits, the same for the same exposure id."""
     if min(shape) <= 2 * large:
         raise DataError(
@@ -103,14 +100,14 @@ def random_positions(
 
 
 def contrast(
-    level: Callable[..., Floats],
-    image: npt.NDArray[np.float32],
-    ignored: npt.NDArray[np.int32],
-    xs: npt.NDArray[np.int64],
-    ys: npt.NDArray[np.int64],
+    level: Callable[..., FloatArray],
+    image: Float32Array,
+    ignored: Int32Array,
+    xs: IntArray,
+    ys: IntArray,
     small: int,
     large: int,
-) -> Floats:
+) -> FloatArray:
     """Return the level in the small box minus that in the large box at each position.
 
     `level` is `box_medians` or `box_means`; boxes have half size `small` and `large`. Pixels that are not finite or
@@ -121,7 +118,7 @@ def contrast(
 
 
 def fit_fringe_scale(
-    science: Floats, pattern: Floats, *, iterations: int = 20, clip: float = 3.0, pedestal: bool = False
+    science: FloatArray, pattern: FloatArray, *, iterations: int = 20, clip: float = 3.0, pedestal: bool = False
 ) -> FringeFit:
     """Fit science = scale * pattern (+ pedestal) by least squares with rejection of outliers.
 
@@ -153,22 +150,22 @@ def fit_fringe_scale(
     return FringeFit(float(solution[0]), float(solution[1]), rms, int(value.size), int(science.size))
 
 
-def _inliers(values: Floats, clip: float) -> npt.NDArray[np.bool_]:
+def _inliers(values: FloatArray, clip: float) -> BoolArray:
     finite = np.isfinite(values)
     if not finite.any():
         return finite
     lower, middle, upper = np.quantile(values[finite], [0.25, 0.5, 0.75])
     with np.errstate(invalid="ignore"):
-        near: npt.NDArray[np.bool_] = np.abs(values - middle) <= clip * _SIGMA_PER_IQR * (upper - lower)
+        near: BoolArray = np.abs(values - middle) <= clip * _SIGMA_PER_IQR * (upper - lower)
     return finite & near
 
 
-def _robust_sigma(values: Floats) -> float:
+def _robust_sigma(values: FloatArray) -> float:
     lower, upper = np.quantile(values, [0.25, 0.75])
     return float(_SIGMA_PER_IQR * (upper - lower))
 
 
-def _least_squares(value: Floats, shape: Floats, pedestal: bool) -> Floats:
+def _least_squares(value: FloatArray, shape: FloatArray, pedestal: bool) -> FloatArray:
     if not pedestal:
         return np.array([float(np.sum(value * shape) / np.sum(shape * shape)), 0.0])
     mean_value, mean_shape = value.mean(), shape.mean()

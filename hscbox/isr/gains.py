@@ -6,17 +6,15 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..camera.detector import Detector
+from ..numerics.arrays import Float32Array
 from ..numerics.compiler import njit
 
 __all__ = ["add_electrons", "column_gains", "electrons_of"]
 
-Image = npt.NDArray[np.float32]
 
-
-def column_gains(detector: Detector) -> Image:
+def column_gains(detector: Detector) -> Float32Array:
     """Return the gain [e-/ADU] of every column of the trimmed image; 1 in amplifiers without gain."""
     gains = np.ones(detector.width, np.float32)
     for amp in detector.amplifiers:
@@ -25,7 +23,7 @@ def column_gains(detector: Detector) -> Image:
     return gains
 
 
-def electrons_of(image: Image, gains: Image) -> Image:
+def electrons_of(image: Float32Array, gains: Float32Array) -> Float32Array:
     """Return a copy of `image` [ADU] times the gain of each column.
 
     What is not finite takes the value of the pixel left or right of it, so that no hole repels charge; 0 in rows
@@ -36,7 +34,7 @@ def electrons_of(image: Image, gains: Image) -> Image:
     return electrons
 
 
-def add_electrons(image: Image, electrons: Image, gains: Image) -> None:
+def add_electrons(image: Float32Array, electrons: Float32Array, gains: Float32Array) -> None:
     """Add `electrons`, divided by the gain of each column, to `image` [ADU] in place."""
     _add_quotient(image, electrons, gains)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.interpolate import Akima1DInterpolator, CubicSpline
 
+from ..numerics.arrays import BoolArray, Float32Array, FloatArray
 from ..numerics.statistics import clipped_mean, median
 
 __all__ = ["OverscanLevel", "bin_rows", "collapse_rows", "fit_overscan", "overscan_level"]
 
-Floats = npt.NDArray[np.float64]
 
 _SPLINES = {"AKIMA_SPLINE", "CUBIC_SPLINE", "NATURAL_SPLINE"}
 _CONSTANTS = {"MEAN", "MEDIAN", "MEANCLIP"}
@@ -23,14 +22,14 @@ _FEWEST_POINTS = 5
 class OverscanLevel(NamedTuple):
     """Result of `overscan_level`."""
 
-    level: Floats
+    level: FloatArray
     """Pedestal of each row, ADU."""
-    doubtful: npt.NDArray[np.bool_]
+    doubtful: BoolArray
     """Rows at the start or end whose overscan is unusable, so that the level is extrapolated."""
 
 
 def overscan_level(
-    overscan: npt.NDArray[np.float32],
+    overscan: Float32Array,
     *,
     fit_type: str = "AKIMA_SPLINE",
     order: int = 30,
@@ -62,9 +61,7 @@ def overscan_level(
     return OverscanLevel(level, from_start | from_end)
 
 
-def collapse_rows(
-    overscan: npt.NDArray[np.float32], ignored: npt.NDArray[np.bool_], reject: float = 3.0
-) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def collapse_rows(overscan: Float32Array, ignored: BoolArray, reject: float = 3.0) -> tuple[FloatArray, BoolArray]:
     """Return the clipped mean of every row and the rows without any accepted pixel.
 
     The width for clipping is 0.74 times the interquartile range of the row, ignored pixels included, about the
@@ -81,9 +78,7 @@ def collapse_rows(
     return np.where(masked, data.mean(axis=1), total / np.maximum(number, 1)), masked
 
 
-def fit_overscan(
-    values: Floats, masked: npt.NDArray[np.bool_], fit_type: str = "AKIMA_SPLINE", order: int = 30
-) -> Floats:
+def fit_overscan(values: FloatArray, masked: BoolArray, fit_type: str = "AKIMA_SPLINE", order: int = 30) -> FloatArray:
     """Return the smooth level at every row.
 
     Splines go through the means of `order` equal bins of rows (Akima 1970, J. ACM 17, 589) and are continued beyond
@@ -102,7 +97,7 @@ def fit_overscan(
     return _spline(centres, means, x, fit_type)
 
 
-def bin_rows(x: Floats, values: Floats, masked: npt.NDArray[np.bool_], n_bins: int) -> tuple[Floats, Floats]:
+def bin_rows(x: FloatArray, values: FloatArray, masked: BoolArray, n_bins: int) -> tuple[FloatArray, FloatArray]:
     """Return mean abscissa and mean value of the unmasked rows in each of the equal bins that has any."""
     span = (float(x.min()), float(x.max())) if x.size > 1 else (-1.5, -0.5)
     good = (~masked).astype(np.float64)
@@ -112,30 +107,30 @@ def bin_rows(x: Floats, values: Floats, masked: npt.NDArray[np.bool_], n_bins: i
     return sums[0][filled] / number[filled], sums[1][filled] / number[filled]
 
 
-def _spline(centres: Floats, means: Floats, x: Floats, fit_type: str) -> Floats:
+def _spline(centres: FloatArray, means: FloatArray, x: FloatArray, fit_type: str) -> FloatArray:
     if fit_type == "AKIMA_SPLINE":
         spline = Akima1DInterpolator(centres, means)
     else:
         spline = CubicSpline(centres, means, bc_type="natural" if fit_type == "NATURAL_SPLINE" else "not-a-knot")
-    level: Floats = spline(np.clip(x, centres[0], centres[-1]))
+    level: FloatArray = spline(np.clip(x, centres[0], centres[-1]))
     for end, outside in ((centres[0], x < centres[0]), (centres[-1], x > centres[-1])):
         step = x[outside] - end
         level[outside] += step * (float(spline(end, 1)) + step * 0.5 * float(spline(end, 2)))
     return level
 
 
-def _polynomial(x: Floats, values: Floats, at: Floats, degree: int) -> Floats:
+def _polynomial(x: FloatArray, values: FloatArray, at: FloatArray, degree: int) -> FloatArray:
     fitted = np.polynomial.Chebyshev.fit(x, values, min(degree, x.size - 1), domain=[-1.0, 1.0])
     return np.asarray(fitted(at), np.float64)
 
 
-def _constant(values: npt.NDArray[np.float32], fit_type: str) -> float:
+def _constant(values: Float32Array, fit_type: str) -> float:
     if fit_type == "MEDIAN":
         return median(values)
     return clipped_mean(values).mean if fit_type == "MEANCLIP" else clipped_mean(values, n_iter=0).mean
 
 
-def _row_quantile(ordered: Floats, q: float) -> Floats:
+def _row_quantile(ordered: FloatArray, q: float) -> FloatArray:
     position = q * (ordered.shape[1] - 1)
     low = int(position)
     high = min(low + 1, ordered.shape[1] - 1)

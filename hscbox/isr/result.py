@@ -6,21 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from ..image.exposure import Exposure
+from ..numerics.arrays import ByteArray, Float32Array
 
-__all__ = ["IsrResult", "RawPixels", "Thumbnail"]
-
-Thumbnail = npt.NDArray[np.uint8]
+__all__ = ["IsrResult", "RawPixels"]
 
 
 class RawPixels(Protocol):
     """What the task needs of a raw frame."""
 
     @property
-    def pixels(self) -> npt.NDArray[np.float32]:
+    def pixels(self) -> Float32Array:
         """Raw array in the detector frame, ADU."""
 
     @property
@@ -33,9 +29,9 @@ class IsrResult:
     """What `IsrTask.run` returns."""
 
     exposure: Exposure
-    oss_thumbnail: Thumbnail | None = None
+    oss_thumbnail: ByteArray | None = None
     """Grey picture after overscan subtraction, 1/4 of the size, first row first."""
-    flattened_thumbnail: Thumbnail | None = None
+    flattened_thumbnail: ByteArray | None = None
     """The same of the corrected image."""
     numbers: dict[str, float] = field(default_factory=dict)
     """Key numbers of the steps."""

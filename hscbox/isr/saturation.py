@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..image.exposure import Exposure
 from ..image.interpolate import interpolate_pixels
 from ..image.mask import mask_bits
+from ..numerics.arrays import BoolArray, Int32Array
 from ..numerics.compiler import njit
 
 __all__ = ["full_wells", "grow_mask", "interpolate_saturated", "widen_trails"]
 
 
-def widen_trails(mask: npt.NDArray[np.int32]) -> int:
+def widen_trails(mask: Int32Array) -> int:
     """Set SAT, in place, on both sides of wide saturated runs and return the number of new pixels.
 
     Bleed trails are wider in truth than above the saturation level. A run of 6 or 7 pixels in a row is widened by 1
@@ -33,12 +33,12 @@ def interpolate_saturated(exposure: Exposure, grow: int = 1) -> int:
     return interpolate_pixels(exposure.image, exposure.variance, exposure.mask, bad)
 
 
-def full_wells(mask: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+def full_wells(mask: Int32Array) -> BoolArray:
     """Return the SAT pixels and those above and below them, where a trail may end in a pixel not quite full."""
     return np.asarray(_full(mask, np.int32(mask_bits("SAT"))))
 
 
-def grow_mask(mask: npt.NDArray[np.int32], bits: int, radius: int) -> npt.NDArray[np.bool_]:
+def grow_mask(mask: Int32Array, bits: int, radius: int) -> BoolArray:
     """Return where any of the bits is set within a city-block distance of `radius` pixels."""
     return np.asarray(_grow(mask, np.int32(bits), radius))
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..camera.boxes import Box
 from ..camera.crosstalk import crosstalk_matrix
@@ -20,6 +19,7 @@ from ..image.calib_image import CalibImage
 from ..image.exposure import Exposure
 from ..image.photo_calib import PhotoCalib
 from ..image.thumbnail import make_thumbnail
+from ..numerics.arrays import FloatArray
 from ..task_metadata import record, timed, timed_method
 from .amplifiers import AssembledFrame, assemble, detector_of_raw
 from .bad_regions import fill_bad_regions
@@ -60,7 +60,7 @@ class _Work:
     dead: tuple[int, ...]
     exposure_id: int
     calibs: dict[str, CalibImage | None]
-    kernel: npt.NDArray[np.float64] | None
+    kernel: FloatArray | None
     result: IsrResult
 
     def calib(self, kind: str) -> CalibImage:
@@ -96,7 +96,7 @@ class IsrTask:
         dark: CalibImage | None = None,
         flat: CalibImage | None = None,
         fringe: CalibImage | None = None,
-        bf_kernel: npt.NDArray[np.float64] | None = None,
+        bf_kernel: FloatArray | None = None,
         defects: Sequence[Box] = (),
         exposure_id: int = 0,
     ) -> IsrResult:

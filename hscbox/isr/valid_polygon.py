@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 
 from ..camera.detector import Detector
+from ..numerics.arrays import FloatArray
 
 __all__ = ["valid_polygon"]
 
 
-def valid_polygon(detector: Detector, field: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
+def valid_polygon(detector: Detector, field: FloatArray) -> FloatArray | None:
     """Intersect the outline of a CCD with the lit field.
 
     Parameters

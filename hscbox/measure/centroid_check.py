@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.numerics.compiler import njit
 
+from ..numerics.arrays import BoolArray, FloatArray
 from .context import MeasurementContext
 
 __all__ = ["reset_outside_footprint"]
@@ -16,11 +16,11 @@ __all__ = ["reset_outside_footprint"]
 
 def reset_outside_footprint(
     context: MeasurementContext,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
+    x: FloatArray,
+    y: FloatArray,
     check_footprint: bool,
     max_distance: float,
-) -> NDArray[np.bool_]:
+) -> BoolArray:
     """Replace centroids (n,) outside of their footprints by the first peaks, in place.
 
     Parameters

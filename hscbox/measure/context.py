@@ -13,13 +13,13 @@ from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.image.exposure import Exposure
 from hscbox.image.psf import Psf
 
+from ..numerics.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from .pixels import SourcePixels
 from .shapes.hsm_stamps import HsmSources, measure_sources
 from .shapes.psf_moments import stamp_moments
 
 __all__ = ["CatalogRows", "MeasurementContext", "PsfStamps", "psf_stamps"]
 
-FloatArray = NDArray[np.float64]
 
 # The moments start from a width of this times that of the PSF.
 _HSM_GUESS = 2.5
@@ -30,9 +30,9 @@ class PsfStamps(NamedTuple):
 
     image: FloatArray
     """(n, size, size), each of sum 1."""
-    x0: NDArray[np.int64]
+    x0: IntArray
     """(n,) column of the lower left pixel in the exposure."""
-    y0: NDArray[np.int64]
+    y0: IntArray
     """(n,) row of the lower left pixel in the exposure."""
 
 
@@ -85,7 +85,7 @@ class MeasurementContext:
         pixels: SourcePixels,
         catalog: CatalogRows,
         psf: Psf,
-        blends: NDArray[np.float32],
+        blends: Float32Array,
     ) -> None:
         self.exposure = exposure
         self.pixels = pixels
@@ -109,9 +109,9 @@ class MeasurementContext:
         return np.where(bad, self.peak_x, x), np.where(bad, self.peak_y, y)
 
     @cached_property
-    def centroid_failed(self) -> NDArray[np.bool_]:
+    def centroid_failed(self) -> BoolArray:
         """(n,) whether the centroid slot is flagged."""
-        failed: NDArray[np.bool_] = self.catalog["slot_Centroid_flag"].copy()
+        failed: BoolArray = self.catalog["slot_Centroid_flag"].copy()
         return failed
 
     @cached_property
@@ -120,12 +120,12 @@ class MeasurementContext:
         return np.stack([self.catalog[f"slot_Shape_{name}"] for name in ("xx", "yy", "xy")], axis=1).astype(np.float64)
 
     @cached_property
-    def shape_failed(self) -> NDArray[np.bool_]:
+    def shape_failed(self) -> BoolArray:
         """(n,) whether the shape slot is flagged or is no ellipse."""
         xx, yy, xy = self.shape.T
         with np.errstate(invalid="ignore"):
             ellipse = (xx > 0) & (yy > 0) & (xx * yy - xy * xy > 0)
-        failed: NDArray[np.bool_] = self.catalog["slot_Shape_flag"] | ~ellipse
+        failed: BoolArray = self.catalog["slot_Shape_flag"] | ~ellipse
         return failed
 
     @cached_property

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import lsst.pex.config as pex_config
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.catalog.footprint import Footprint
 from hscbox.image.exposure import Metadata
 from hscbox.numerics.statistics import ClippedMean, clipped_mean
 
+from ..numerics.arrays import Float32Array
 from .pixels import SourcePixels, gather_pixels
 
 __all__ = ["NoiseReplacerConfig", "describe_noise", "noise_level", "replace_by_noise"]
@@ -39,7 +39,7 @@ class NoiseReplacerConfig(pex_config.Config):  # type: ignore[misc]
     )
 
 
-def noise_level(image: NDArray[np.float32]) -> ClippedMean:
+def noise_level(image: Float32Array) -> ClippedMean:
     """Return the clipped mean and standard deviation of an image, from some two million of its pixels.
 
     Whole rows, evenly spaced: that determines the width of the noise to 5e-4.
@@ -48,7 +48,7 @@ def noise_level(image: NDArray[np.float32]) -> ClippedMean:
 
 
 def replace_by_noise(
-    image: NDArray[np.float32], footprints: Sequence[Footprint], exposure_id: int, config: NoiseReplacerConfig
+    image: Float32Array, footprints: Sequence[Footprint], exposure_id: int, config: NoiseReplacerConfig
 ) -> SourcePixels:
     """Replace the pixels of all `footprints` in `image` by Gaussian noise.
 

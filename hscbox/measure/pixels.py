@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.catalog.footprint import Footprint
 from hscbox.numerics.compiler import njit
+
+from ..numerics.arrays import Float32Array, IntArray
 
 __all__ = ["SourcePixels", "gather_pixels", "put_back", "take_out"]
 
@@ -21,21 +22,19 @@ class SourcePixels(NamedTuple):
     ``take_out(pixels, i)``; afterwards the working image is as before.
     """
 
-    work: NDArray[np.float32]
+    work: Float32Array
     """(height, width) image [ADU] in which the footprints of all sources hold noise."""
-    start: NDArray[np.int64]
+    start: IntArray
     """(n + 1,) where the pixels of source i begin in the arrays below; those of i end at start[i + 1]."""
-    where: NDArray[np.int64]
+    where: IntArray
     """Flat pixel numbers y * width + x, in span order."""
-    value: NDArray[np.float32]
+    value: Float32Array
     """The source's own pixel values [ADU]: deblended ones for a child, those of the image for a parent."""
-    noise: NDArray[np.float32]
+    noise: Float32Array
     """The values that the working image has there between measurements [ADU]."""
 
 
-def gather_pixels(
-    image: NDArray[np.float32], footprints: Sequence[Footprint]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+def gather_pixels(image: Float32Array, footprints: Sequence[Footprint]) -> tuple[IntArray, IntArray, Float32Array]:
     """Return `start`, `where` and `value` of `SourcePixels` for an image (height, width)."""
     height, width = image.shape
     spans = np.concatenate([f.spans for f in footprints]) if footprints else np.zeros((0, 3), np.int32)

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import scipy.special
-from numpy.typing import NDArray
 
 from hscbox.numerics.compiler import njit
 
+from ..numerics.arrays import FloatArray
+
 __all__ = ["ellipse_weights", "sinc_half_width", "sine_integral_table"]
 
-FloatArray = NDArray[np.float64]
 
 _PHASES = 16
 _TABLE_REACH = 160

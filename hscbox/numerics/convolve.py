@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.numerics.compiler import njit
+
+from .arrays import Float32Array, FloatArray
 
 __all__ = ["gaussian_kernel", "kernel_width", "smooth"]
 
@@ -15,15 +16,15 @@ def kernel_width(sigma: float) -> int:
     return 2 * (int(7.0 * sigma + 0.5) // 2) + 1
 
 
-def gaussian_kernel(sigma: float, width: int) -> NDArray[np.float64]:
+def gaussian_kernel(sigma: float, width: int) -> FloatArray:
     """Return a 1-D Gaussian of `sigma` [px] sampled at `width` (odd) pixels, sum 1."""
     offsets = np.arange(width) - width // 2
     kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
-    normalised: NDArray[np.float64] = kernel / kernel.sum()
+    normalised: FloatArray = kernel / kernel.sum()
     return normalised
 
 
-def smooth(image: NDArray[np.float32], sigma: float) -> tuple[NDArray[np.float32], int]:
+def smooth(image: Float32Array, sigma: float) -> tuple[Float32Array, int]:
     """Convolve with a circular Gaussian along rows, then columns.
 
     Parameters
@@ -46,7 +47,7 @@ def smooth(image: NDArray[np.float32], sigma: float) -> tuple[NDArray[np.float32
 
 
 @njit
-def _smooth(image: NDArray[np.float32], half: NDArray[np.float32]) -> NDArray[np.float32]:
+def _smooth(image: Float32Array, half: Float32Array) -> Float32Array:
     """Convolve with the symmetric kernel whose centre and right side are `half`.
 
     A ring of rows smoothed in x is enough for the sum in y; every sum runs in a fixed order over whole rows, so

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.numerics.compiler import njit
+
+from .arrays import BoolArray, FloatArray, IntArray
 
 __all__ = ["median_5x5"]
 
 _N = 25
 
 
-def _selection_network() -> NDArray[np.int64]:
+def _selection_network() -> IntArray:
     """Return the pairs (i, j) to be put in order, one after the other, so that value 24 ends as the median of 25.
 
     Forgetful selection: of any 14 of the values the least and the greatest cannot be the median; they are dropped,
@@ -38,7 +39,7 @@ _MIDDLE = int(_selection_network()[-1, 0])
 
 
 @njit
-def median_5x5(values: NDArray[np.float64], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+def median_5x5(values: FloatArray, inside: BoolArray) -> FloatArray:
     """Return the median of 5 x 5 pixels for the pixels in `inside`; others are copied.
 
     So are two pixels along the sides. Whole rows go through the selection at once, without branches.

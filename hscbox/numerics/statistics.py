@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import Float32Array, FloatArray
 from .compiler import njit
 
 __all__ = [
@@ -44,7 +45,7 @@ class ClippedMean(NamedTuple):
 
 def good_values(
     values: npt.NDArray[Any], mask: npt.NDArray[Any] | None = None, bad_bits: int = 0
-) -> npt.NDArray[np.float32] | npt.NDArray[np.float64]:
+) -> Float32Array | FloatArray:
     """Copy the finite values whose `mask` has none of `bad_bits` into one dimension, in raster order.
 
     `mask` has the shape of `values`; float32 input stays float32, everything else becomes float64.

@@ -7,9 +7,9 @@ import io
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from ..numerics.arrays import ByteArray
 from .overlay import Colour
 
 __all__ = ["BACKGROUND", "DIM", "TEXT", "Canvas", "nice_step", "png_of", "text_width"]
@@ -48,7 +48,7 @@ class Canvas:
         self.image = Image.new("RGB", (width, height), BACKGROUND)
         self._draw = ImageDraw.Draw(self.image)
 
-    def paste(self, rgb: NDArray[np.uint8], x: int, y: int) -> None:
+    def paste(self, rgb: ByteArray, x: int, y: int) -> None:
         """Put an array (height, width, 3) with its upper left corner at (x, y)."""
         self.image.paste(Image.fromarray(np.ascontiguousarray(rgb)), (x, y))
 

@@ -6,14 +6,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..numerics.arrays import FloatArray
 from .canvas import DIM, TEXT, Canvas
 from .overlay import Colour
 
 __all__ = ["Axes", "robust_limits"]
 
-FloatArray = NDArray[np.float64]
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 14, 34, 46
 _TICK = 4

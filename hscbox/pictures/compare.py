@@ -14,13 +14,13 @@ from ..errors import UsageError
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
 from ..image.wcs import SkyWcs
+from ..numerics.arrays import Float32Array, FloatArray, Int32Array
 from .frames import get_or_say, read_exposure_dataset
 from .isr_runs import ISR_STEPS, recorded_isr_config, run_isr
 
 __all__ = ["STEPS", "Comparison", "compare", "step_named"]
 
 Pixels = NDArray[np.floating]
-Bits = NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,20 +31,20 @@ class Comparison:
     titles: tuple[str, str]
     before: Pixels
     after: Pixels
-    before_mask: Bits
-    after_mask: Bits
+    before_mask: Int32Array
+    after_mask: Int32Array
     how: str
     """In one line, what was done to get the two."""
     unit: str = "ADU"
     wcs: SkyWcs | None = None
 
     @property
-    def difference(self) -> NDArray[np.float64]:
+    def difference(self) -> FloatArray:
         """With minus without the step."""
         return self.after.astype(np.float64) - self.before.astype(np.float64)
 
     @property
-    def changed_mask(self) -> Bits:
+    def changed_mask(self) -> Int32Array:
         """Mask bits that only one of the two has, on pixels of equal value; where values differ, these are shown."""
         return np.where(self.after == self.before, self.before_mask ^ self.after_mask, np.int32(0))
 
@@ -120,7 +120,7 @@ def _cosmic_ray(butler: Butler, step: str, data_id: DataId) -> Comparison:
     return Comparison(step, titles, before, repaired.image, without, repaired.mask, how, wcs=repaired.wcs)
 
 
-def _sky(butler: Butler, data_id: DataId, exposure: Exposure) -> NDArray[np.float32]:
+def _sky(butler: Butler, data_id: DataId, exposure: Exposure) -> Float32Array:
     models = get_or_say(butler, "calexpBackground", data_id)
     total = np.zeros(exposure.image.shape, dtype=np.float32)
     for model in models:  # type: ignore[attr-defined]

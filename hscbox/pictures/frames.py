@@ -13,6 +13,7 @@ from ..butler.data_id import EXPOSURE_KEYS, DataId, format_data_id, suggestion
 from ..errors import CalibNotFoundError, MissingInputError, UnknownDataIdError, UsageError
 from ..image.exposure import Exposure
 from ..image.wcs import SkyWcs
+from ..numerics.arrays import Int32Array
 
 __all__ = ["DATASETS", "Frame", "default_dataset", "get_or_say", "only_exposure", "read_exposure_dataset", "read_frame"]
 
@@ -42,7 +43,7 @@ class Frame:
 
     pixels: NDArray[np.floating]
     """(height, width)."""
-    mask: NDArray[np.int32] | None
+    mask: Int32Array | None
     """Mask bits, or None if the dataset has no mask."""
     wcs: SkyWcs | None = None
 

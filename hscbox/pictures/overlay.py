@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..butler.data_id import suggestion
 from ..errors import UsageError
 from ..image.mask import MASK_PLANES
+from ..numerics.arrays import BoolArray, ByteArray, Int32Array
 
 __all__ = ["DEFAULT_PLANES", "PLANE_COLOURS", "Colour", "chosen_planes", "paint"]
 
@@ -74,7 +74,7 @@ def chosen_planes(text: str | None, *, cut_out: bool = True) -> tuple[str, ...]:
     return tuple(name for name in PLANE_COLOURS if name in wanted)
 
 
-def paint(rgb: NDArray[np.uint8], bits: NDArray[np.int32], planes: Sequence[str]) -> NDArray[np.uint8]:
+def paint(rgb: ByteArray, bits: Int32Array, planes: Sequence[str]) -> ByteArray:
     """Return a copy of the colours (height, width, 3) with mask planes painted over, the last on top.
 
     A pixel of a plane that has a neighbour outside of it (up, down, left, right) takes the plane's colour, the
@@ -93,7 +93,7 @@ def paint(rgb: NDArray[np.uint8], bits: NDArray[np.int32], planes: Sequence[str]
     return np.rint(result).astype(np.uint8)
 
 
-def _surrounded(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _surrounded(inside: BoolArray) -> BoolArray:
     """Return the pixels whose four neighbours are inside too; beyond the image counts as inside."""
     padded = np.pad(inside, 1, constant_values=True)
     return np.asarray(padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:])

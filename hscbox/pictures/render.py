@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..camera.boxes import Box
 from ..image.mask import mask_bits
+from ..numerics.arrays import ByteArray
 from .overlay import paint
 from .sheet import Panel
 from .stretch import DifferenceScale, GreyScale, difference_scale, grey_scale
@@ -24,7 +24,7 @@ _UNRELIABLE = mask_bits("BAD", "SAT", "NO_DATA", "UNMASKEDNAN")
 class Rendered:
     """A panel as it will be pasted."""
 
-    rgb: NDArray[np.uint8]
+    rgb: ByteArray
     """Colours (height, width, 3), the top row of the picture first."""
     scale: GreyScale | DifferenceScale
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..numerics.arrays import FloatArray
 from .canvas import DIM, Canvas, png_of
 from .charts import Axes, robust_limits
 from .overlay import Colour
 
 __all__ = ["residual_plots"]
 
-FloatArray = NDArray[np.float64]
 Table = Mapping[str, FloatArray]
 Tables = Mapping[str, Table]
 

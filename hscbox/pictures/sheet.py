@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..camera.boxes import Box
+from ..numerics.arrays import FloatArray, Int32Array
 from .overlay import Colour
 
 __all__ = ["LegendEntry", "Mark", "Panel", "Sheet"]
@@ -22,7 +23,7 @@ class Panel:
     pixels: NDArray[np.floating]
     """The whole frame, (height, width)."""
     unit: str
-    mask: NDArray[np.int32] | None = None
+    mask: Int32Array | None = None
     """Mask bits to draw over it, (height, width)."""
     kind: Literal["image", "difference"] = "image"
 
@@ -31,9 +32,9 @@ class Panel:
 class Mark:
     """Circles around positions."""
 
-    x: NDArray[np.float64]
+    x: FloatArray
     """Pixel columns (n,), 0-based in the frame."""
-    y: NDArray[np.float64]
+    y: FloatArray
     colour: Colour
     radius: float
     """Pixels of the frame."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..butler.butler import Butler
 from ..butler.data_id import DataId
@@ -16,6 +15,7 @@ from ..catalog.source_catalog import SourceCatalog
 from ..errors import UsageError
 from ..image.mask import mask_bits
 from ..image.wcs import SkyWcs
+from ..numerics.arrays import FloatArray, Int32Array
 from ..numerics.statistics import SIGMA_PER_IQR, quantiles
 from .compare import Comparison, compare, step_named
 from .frames import DATASETS, default_dataset, get_or_say, only_exposure, read_frame
@@ -25,8 +25,6 @@ from .sheet import LegendEntry, Mark, Panel, Sheet
 from .sources import source_legend, source_marks
 
 __all__ = ["Picture", "Request", "parse_region", "show"]
-
-Bits = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -193,11 +191,11 @@ def _sky_directions(wcs: SkyWcs | None, region: Box) -> tuple[tuple[float, float
     return north, east
 
 
-def _number(mask: Bits, region: Box, plane: str) -> int:
+def _number(mask: Int32Array, region: Box, plane: str) -> int:
     return int(np.count_nonzero(mask[region.slices] & np.int32(mask_bits(plane))))
 
 
-def _counts(mask: Bits, region: Box, planes: Sequence[str]) -> tuple[LegendEntry, ...]:
+def _counts(mask: Int32Array, region: Box, planes: Sequence[str]) -> tuple[LegendEntry, ...]:
     return tuple(LegendEntry(name, PLANE_COLOURS[name], f"{_number(mask, region, name):,} pixels") for name in planes)
 
 
@@ -210,7 +208,7 @@ def _changes(found: Comparison, region: Box, planes: Sequence[str]) -> tuple[Leg
     return tuple(entries)
 
 
-def _summary(difference: NDArray[np.float64], unit: str) -> str:
+def _summary(difference: FloatArray, unit: str) -> str:
     changed = difference[np.isfinite(difference) & (difference != 0)]
     if changed.size == 0:
         return "no pixel value changed"

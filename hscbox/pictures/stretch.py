@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..numerics.arrays import BoolArray, ByteArray, FloatArray
 from ..numerics.statistics import SIGMA_PER_IQR, quantiles
 
 __all__ = ["DifferenceScale", "GreyScale", "difference_scale", "grey_scale"]
@@ -35,14 +35,14 @@ class GreyScale:
     soft: float
     """Where the linear part ends, above black."""
 
-    def rgb(self, pixels: NDArray[np.float64]) -> NDArray[np.uint8]:
+    def rgb(self, pixels: FloatArray) -> ByteArray:
         """Return colours (..., 3) of pixels (...); what is not finite is black."""
         distance = np.nan_to_num(pixels, nan=self.black) - self.black
         level = _level(distance, self.white - self.black, self.soft)
         grey = np.rint(255.0 * np.clip(level, 0.0, 1.0)).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=-1)
 
-    def ramp(self, n: int) -> NDArray[np.uint8]:
+    def ramp(self, n: int) -> ByteArray:
         """Return n colours (n, 3) that stand for evenly spaced levels of grey, black first."""
         grey = np.rint(np.linspace(0.0, 255.0, n)).astype(np.uint8)
         return np.repeat(grey[:, None], 3, axis=-1)
@@ -62,12 +62,12 @@ class DifferenceScale:
     soft: float
     """Distance to which the scale is nearly linear."""
 
-    def rgb(self, pixels: NDArray[np.float64]) -> NDArray[np.uint8]:
+    def rgb(self, pixels: FloatArray) -> ByteArray:
         """Return colours (..., 3) of pixels (...); what is not finite is at the centre."""
         distance = np.nan_to_num(pixels, nan=self.centre) - self.centre
         return _two_sided(np.clip(_level(distance, self.half_width, self.soft), -1.0, 1.0))
 
-    def ramp(self, n: int) -> NDArray[np.uint8]:
+    def ramp(self, n: int) -> ByteArray:
         """Return n colours (n, 3), the lowest value first."""
         return _two_sided(np.linspace(-1.0, 1.0, n))
 
@@ -76,7 +76,7 @@ class DifferenceScale:
         return self.centre + _distance(2.0 * level - 1.0, self.half_width, self.soft)
 
 
-def _level(distance: NDArray[np.float64], full: float, soft: float) -> NDArray[np.float64]:
+def _level(distance: FloatArray, full: float, soft: float) -> FloatArray:
     """Return the stretched levels of distances, 1 where they are `full`; linear below `soft`."""
     return np.asarray(np.arcsinh(distance / soft) / np.arcsinh(full / soft))
 
@@ -86,13 +86,13 @@ def _distance(level: float, full: float, soft: float) -> float:
     return soft * float(np.sinh(level * float(np.arcsinh(full / soft))))
 
 
-def _two_sided(level: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _two_sided(level: FloatArray) -> ByteArray:
     share = np.abs(level)[..., None]
     end = np.where(level[..., None] < 0, np.array(_BLUE), np.array(_RED))
     return np.asarray(np.rint((1.0 - share) * np.array(_PAPER) + share * end), dtype=np.uint8)
 
 
-def grey_scale(pixels: NDArray[np.float64], good: NDArray[np.bool_]) -> GreyScale:
+def grey_scale(pixels: FloatArray, good: BoolArray) -> GreyScale:
     """Return a scale for an image of any level.
 
     Black is 2.5 sigma below the median, white the value that 0.3 % of the pixels exceed, at least 4 sigma above the
@@ -118,7 +118,7 @@ def grey_scale(pixels: NDArray[np.float64], good: NDArray[np.bool_]) -> GreyScal
     return GreyScale(middle + _BLACK * sigma, white, _SOFT * sigma)
 
 
-def difference_scale(pixels: NDArray[np.float64]) -> DifferenceScale:
+def difference_scale(pixels: FloatArray) -> DifferenceScale:
     """Return a symmetric scale that one changed pixel in 2,000 exceeds.
 
     The centre is zero, unless nearly all pixels changed by nearly the same amount (an offset such as the overscan):

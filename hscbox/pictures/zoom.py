@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..numerics.arrays import FloatArray, Int32Array
+
 __all__ = ["Zoom", "block_mean", "block_union"]
 
 _MOST = 24
@@ -51,7 +53,7 @@ class Zoom:
         return "full resolution" if self.magnification == 1 else f"enlarged {self.magnification} times"
 
 
-def block_mean(pixels: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+def block_mean(pixels: FloatArray, size: int) -> FloatArray:
     """Return the mean of the finite pixels of each block; NaN where there is none.
 
     Blocks at the upper and right end may be smaller.
@@ -61,16 +63,16 @@ def block_mean(pixels: NDArray[np.float64], size: int) -> NDArray[np.float64]:
         return np.where(finite, pixels, np.nan)
     sums, numbers = _sum(np.where(finite, pixels, 0.0), size), _sum(finite.astype(np.float64), size)
     with np.errstate(invalid="ignore"):
-        mean: NDArray[np.float64] = sums / numbers
+        mean: FloatArray = sums / numbers
     return mean
 
 
-def _sum(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+def _sum(values: FloatArray, size: int) -> FloatArray:
     rows = np.add.reduceat(values, np.arange(0, values.shape[0], size), axis=0)
     return np.asarray(np.add.reduceat(rows, np.arange(0, values.shape[1], size), axis=1))
 
 
-def block_union(mask: NDArray[np.int32], size: int) -> NDArray[np.int32]:
+def block_union(mask: Int32Array, size: int) -> Int32Array:
     """Return all mask bits that any pixel of each block has."""
     if size == 1:
         return mask

@@ -8,13 +8,13 @@ only read.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import DamagedInputError
 from ..fits.archive import ArchiveReader, ArchiveWriter
 from ..fits.tables import Column
 from ..image.bounded_field import ApCorrMap, ChebyshevField
 from ..image.photo_calib import PhotoCalib
+from ..numerics.arrays import FloatArray
 
 __all__ = ["add_ap_corr", "add_polygon", "load_ap_corr", "load_filter", "load_photo_calib", "load_polygon"]
 
@@ -45,7 +45,7 @@ def load_ap_corr(archive: ArchiveReader, object_id: int) -> ApCorrMap:
         raise DamagedInputError(f"The stored aperture corrections cannot be understood: {error}") from error
 
 
-def add_polygon(archive: ArchiveWriter, polygon: NDArray[np.float64]) -> int:
+def add_polygon(archive: ArchiveWriter, polygon: FloatArray) -> int:
     """Add a polygon (n, 2) to an archive, clockwise and closed as afw writes it, and return its id."""
     vertices = np.asarray(polygon, dtype=np.float64)
     if np.array_equal(vertices[0], vertices[-1]):
@@ -63,7 +63,7 @@ def add_polygon(archive: ArchiveWriter, polygon: NDArray[np.float64]) -> int:
     return archive.add("Polygon", "", [columns])
 
 
-def load_polygon(archive: ArchiveReader, object_id: int) -> NDArray[np.float64]:
+def load_polygon(archive: ArchiveReader, object_id: int) -> FloatArray:
     """Return the vertices (n, 2) of a stored polygon."""
     stored = archive.get(object_id)
     columns = list(stored.tables[0].values())

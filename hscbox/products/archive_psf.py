@@ -15,7 +15,7 @@ from ..errors import DamagedInputError
 from ..fits.archive import ArchiveReader, ArchiveWriter, StoredObject
 from ..fits.tables import Column
 from ..image.psf import DoubleGaussianPsf, GaussianPsf, KernelPsf, Psf, PsfexPsf
-from ..image.psf_base import FloatArray
+from ..numerics.arrays import FloatArray
 
 __all__ = ["add_psf", "load_psf"]
 

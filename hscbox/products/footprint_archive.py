@@ -17,6 +17,7 @@ from ..errors import DamagedInputError
 from ..fits.archive import ArchiveReader, ArchiveWriter
 from ..fits.tables import Column, VariableArray
 from ..fits.write import FitsUnit
+from ..numerics.arrays import Int32Array
 
 __all__ = ["encode_footprints", "read_footprints"]
 
@@ -27,7 +28,7 @@ _DETECTION, _GEOM = "lsst.afw.detection", "lsst.afw.geom"
 # ---------------------------------------------------------------------------------------------- writing
 
 
-def encode_footprints(footprints: Sequence[Footprint | None]) -> tuple[NDArray[np.int32], list[FitsUnit]]:
+def encode_footprints(footprints: Sequence[Footprint | None]) -> tuple[Int32Array, list[FitsUnit]]:
     """Return the archive id of each footprint, (n,) with 0 for None, and the units of the archive.
 
     The k-th footprint has id 2k + 1 and its SpanSet 2k + 2, counted from 0.
@@ -51,7 +52,7 @@ def encode_footprints(footprints: Sequence[Footprint | None]) -> tuple[NDArray[n
     return ids, writer.units()
 
 
-def _add_group(writer: ArchiveWriter, name: str, own: NDArray[np.int32], group: list[Footprint]) -> None:
+def _add_group(writer: ArchiveWriter, name: str, own: Int32Array, group: list[Footprint]) -> None:
     """Add footprints of one class; their SpanSets have the ids that follow theirs."""
     one = np.ones(len(group), dtype=np.int64)
     peaks = np.concatenate([footprint.peaks for footprint in group])
@@ -63,7 +64,7 @@ def _add_group(writer: ArchiveWriter, name: str, own: NDArray[np.int32], group: 
     writer.add_many(name, _DETECTION, own, tables, counts)
 
 
-def _span_columns(spans: NDArray[np.int32]) -> list[Column]:
+def _span_columns(spans: Int32Array) -> list[Column]:
     return [
         Column("y", "J", spans[:, 0], "pixel", "row of the span"),
         Column("x0", "J", spans[:, 1], "pixel", "first column of the span"),
@@ -156,11 +157,11 @@ class _Objects:
             pixels = HeavyPixels(heavy[0][0], heavy[1][0], heavy[2][0])
         return Footprint(spans, np.zeros(0, dtype=PEAK_DTYPE) if peaks is None else peaks[0], pixels)
 
-    def _spans(self, number: int) -> NDArray[np.int32]:
+    def _spans(self, number: int) -> Int32Array:
         found = self._part(number, 0)
         if found is None or found[0].ndim != 2:
             raise self._damage(f"a footprint with SpanSet {number}, which its archive does not have")
-        spans: NDArray[np.int32] = found[0]
+        spans: Int32Array = found[0]
         return spans
 
 

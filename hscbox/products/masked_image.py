@@ -14,6 +14,7 @@ from ..fits.cards import metadata_cards
 from ..fits.metadata import CardValue, Metadata
 from ..fits.read import ReadUnit, header_metadata, naming, read_units
 from ..fits.write import image_unit, primary_unit, write_units
+from ..numerics.arrays import Float32Array, Int32Array
 from .planes import mask_from_file, plane_unit
 
 __all__ = ["STRUCTURAL", "read_image", "write_masked_image"]
@@ -50,7 +51,7 @@ STRUCTURAL = frozenset(
 
 def read_image(
     path: Path | str, *, image_only: bool = False
-) -> tuple[NDArray[np.float32], NDArray[np.int32] | None, NDArray[np.float32] | None, Metadata]:
+) -> tuple[Float32Array, Int32Array | None, Float32Array | None, Metadata]:
     """Read a master calibration in either form that exists: one image in any HDU, or afw's header, image, mask,
     variance.
 
@@ -83,7 +84,7 @@ def read_image(
 
 def _interpret(
     path: Path | str, units: list[ReadUnit]
-) -> tuple[NDArray[np.float32], NDArray[np.int32] | None, NDArray[np.float32] | None, Metadata]:
+) -> tuple[Float32Array, Int32Array | None, Float32Array | None, Metadata]:
     start = next((k for k, unit in enumerate(units) if unit.is_image), None)
     if start is None:
         raise DamagedInputError(f"{path} has no two-dimensional image", remedy="Use a master calibration")
@@ -112,7 +113,7 @@ def _interpret(
 def write_masked_image(
     path: Path | str,
     image: NDArray[Any],
-    mask: NDArray[np.int32] | None = None,
+    mask: Int32Array | None = None,
     variance: NDArray[Any] | None = None,
     header: Mapping[str, CardValue] | None = None,
 ) -> None:

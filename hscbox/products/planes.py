@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..fits.cards import card
 from ..fits.write import FitsUnit, image_unit
 from ..image.mask import MASK_PLANES
+from ..numerics.arrays import Int32Array
 
 __all__ = ["mask_from_file", "mask_plane_cards", "origin_cards", "origin_from_header", "plane_unit"]
 
@@ -62,7 +63,7 @@ def plane_unit(kind: PlaneKind, array: NDArray[Any], wcs_cards: Iterable[str] = 
     return image_unit(np.asarray(array, dtype=dtype), cards)
 
 
-def mask_from_file(pixels: NDArray[Any], header: Mapping[str, object]) -> NDArray[np.int32]:
+def mask_from_file(pixels: NDArray[Any], header: Mapping[str, object]) -> Int32Array:
     """Translate mask pixels of a file to our bits, by the names in its MP_ cards.
 
     Planes without a counterpart here (VIGNETTED, STREAK, ...) are dropped. Without any MP_ card the first nine

@@ -18,6 +18,7 @@ from ..fits.checked import open_checked
 from ..fits.header_reader import read_primary_header
 from ..fits.read import read_content
 from ..fits.write import BLOCK
+from ..numerics.arrays import Float32Array
 
 __all__ = ["RawFrame", "read_raw"]
 
@@ -34,7 +35,7 @@ _NO_AXES = re.compile(rb"NAXIS   = +0[ /]")
 class RawFrame:
     """A raw CCD frame in the detector frame, with prescan and overscan."""
 
-    pixels: NDArray[np.float32]
+    pixels: Float32Array
     """(4241, 2144) ADU, mirrored; fewer rows for a cut-out."""
     header: dict[str, object]
     """Cards of the file."""

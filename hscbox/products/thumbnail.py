@@ -6,15 +6,15 @@ import io
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from ..machine.files import write_bytes
+from ..numerics.arrays import ByteArray
 
 __all__ = ["png_bytes", "write_png"]
 
 
-def png_bytes(grey: NDArray[np.uint8]) -> bytes:
+def png_bytes(grey: ByteArray) -> bytes:
     """Return a PNG file, 8-bit RGBA, with row 0 of `grey` (height, width) at the top."""
     rgba = np.empty((*grey.shape, 4), dtype=np.uint8)
     rgba[..., :3] = grey[..., None]
@@ -24,7 +24,7 @@ def png_bytes(grey: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def write_png(path: Path | str, grey: NDArray[np.uint8]) -> None:
+def write_png(path: Path | str, grey: ByteArray) -> None:
     """Write a PNG file atomically; see `png_bytes`.
 
     Raises

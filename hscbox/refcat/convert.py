@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import DamagedInputError
+from ..numerics.arrays import BoolArray, FloatArray, IntArray
 from ..products.reference_shards import make_reference_catalog
 from .column_map import Band, ColumnMap, Epoch, TwoColumns
 from .columns import Columns
 
 __all__ = ["Dropped", "RowReport", "convert", "positions"]
 
-Floats = NDArray[np.float64]
 
 _MAG_PER_RELATIVE = 2.5 / np.log(10.0)
 _UNIX_MJD = 40587.0
@@ -63,7 +62,7 @@ class RowReport:
         return result
 
 
-def positions(columns: Columns, column_map: ColumnMap) -> tuple[Floats, Floats]:
+def positions(columns: Columns, column_map: ColumnMap) -> tuple[FloatArray, FloatArray]:
     """Return right ascensions (0 to 360 if possible) and declinations in degrees, NaN where missing."""
     ra, dec = (_floats(columns, name, column_map) for name in (column_map.ra, column_map.dec))
     wrapped = np.where((ra < 0.0) & (ra >= -180.0), ra + 360.0, ra)
@@ -118,12 +117,12 @@ def convert(columns: Columns, column_map: ColumnMap, source: str) -> tuple[Sourc
 def _catalog(
     columns: Columns,
     column_map: ColumnMap,
-    ids: NDArray[np.int64],
-    ra: Floats,
-    dec: Floats,
-    fluxes: dict[str, Floats],
-    errors: dict[str, Floats],
-    good: NDArray[np.bool_],
+    ids: IntArray,
+    ra: FloatArray,
+    dec: FloatArray,
+    fluxes: dict[str, FloatArray],
+    errors: dict[str, FloatArray],
+    good: BoolArray,
     source: str,
 ) -> SourceCatalog:
     stated = {band.name: errors[band.name][good] for band in column_map.bands}
@@ -147,7 +146,7 @@ def _catalog(
     return catalog
 
 
-def _is_one_of(column: np.ma.MaskedArray, values: tuple[object, ...]) -> NDArray[np.bool_]:
+def _is_one_of(column: np.ma.MaskedArray, values: tuple[object, ...]) -> BoolArray:
     data = np.ma.getdata(column)
     if data.dtype.kind == "S":
         data = np.char.decode(data, "ascii", "replace")
@@ -158,7 +157,7 @@ def _is_one_of(column: np.ma.MaskedArray, values: tuple[object, ...]) -> NDArray
     return np.asarray(found & ~np.ma.getmaskarray(column))
 
 
-def _floats(columns: Columns, name: str, column_map: ColumnMap) -> Floats:
+def _floats(columns: Columns, name: str, column_map: ColumnMap) -> FloatArray:
     """Return a column as numbers, NaN where it is empty or says that it was not measured."""
     column = columns[name]
     if column.dtype.kind not in "iufb":
@@ -175,7 +174,7 @@ def _floats(columns: Columns, name: str, column_map: ColumnMap) -> Floats:
     return np.asarray(values, dtype=np.float64)
 
 
-def _ids(columns: Columns, column_map: ColumnMap, source: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _ids(columns: Columns, column_map: ColumnMap, source: str) -> tuple[IntArray, BoolArray]:
     """Return the ids, and which of them are whole numbers of 64 bits."""
     column = columns[column_map.id]
     data, known = np.ma.getdata(column), ~np.ma.getmaskarray(column)
@@ -201,7 +200,7 @@ def _ids(columns: Columns, column_map: ColumnMap, source: str) -> tuple[NDArray[
     return result, known
 
 
-def _fluxes(columns: Columns, column_map: ColumnMap, band: Band) -> tuple[Floats, Floats]:
+def _fluxes(columns: Columns, column_map: ColumnMap, band: Band) -> tuple[FloatArray, FloatArray]:
     """Return fluxes and their errors in Jy, NaN where they were not measured."""
     values = _floats(columns, band.column, column_map)
     errors = np.full(len(values), np.nan) if band.error is None else _floats(columns, band.error, column_map)
@@ -212,7 +211,7 @@ def _fluxes(columns: Columns, column_map: ColumnMap, band: Band) -> tuple[Floats
     return np.where(measured, flux, np.nan), np.where(measured & np.isfinite(error), error, np.nan)
 
 
-def _any_negative(columns: Columns, column_map: ColumnMap) -> NDArray[np.bool_]:
+def _any_negative(columns: Columns, column_map: ColumnMap) -> BoolArray:
     names = [band.error for band in column_map.bands]
     if column_map.position_errors is not None:
         names += [column_map.position_errors.ra, column_map.position_errors.dec]
@@ -225,7 +224,7 @@ def _any_negative(columns: Columns, column_map: ColumnMap) -> NDArray[np.bool_]:
     return result
 
 
-def _repeated(ids: NDArray[np.int64], among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _repeated(ids: IntArray, among: BoolArray) -> BoolArray:
     """Return which rows have the id of an earlier one."""
     rows = np.flatnonzero(among)
     first = rows[np.unique(ids[rows], return_index=True)[1]]
@@ -234,7 +233,7 @@ def _repeated(ids: NDArray[np.int64], among: NDArray[np.bool_]) -> NDArray[np.bo
     return result
 
 
-def _epoch(columns: Columns, column_map: ColumnMap, epoch: Epoch) -> NDArray[np.int64]:
+def _epoch(columns: Columns, column_map: ColumnMap, epoch: Epoch) -> IntArray:
     """Return times in seconds since 1970, 0 where unknown; the minute between time scales is neglected."""
     if epoch.column is not None:
         times = _floats(columns, epoch.column, column_map)

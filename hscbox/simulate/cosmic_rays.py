@@ -9,13 +9,12 @@ whose charge falls below the noise in places is identified as several: 300 s giv
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..numerics.arrays import FloatArray
 from .scene import Scene
 
 __all__ = ["cosmic_ray_charge"]
 
-Floats = NDArray[np.float64]
 
 _RATE = 1.6
 _FULL_AREA = 2048 * 4176
@@ -29,7 +28,7 @@ _STEP = 0.1
 _PACKETS = 4
 
 
-def cosmic_ray_charge(scene: Scene) -> Floats:
+def cosmic_ray_charge(scene: Scene) -> FloatArray:
     """Return the charge left by cosmic rays, electrons per pixel, (rows, 2048); zero if the effect is off."""
     height, width = scene.shape
     charge = np.zeros(height * width)
@@ -56,7 +55,7 @@ def cosmic_ray_charge(scene: Scene) -> Floats:
     return charge.reshape(scene.shape)
 
 
-def _muon(rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+def _muon(rng: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return points (n, 2), relative depth (n,) and charge (n,) of a straight track through the whole thickness.
 
     Zenith angles follow cos^2 through a surface; the CCD looks up, so most tracks are steep and short.
@@ -73,7 +72,7 @@ def _muon(rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
     return points, along if rng.random() < 0.5 else along[::-1], energy
 
 
-def _electron(rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+def _electron(rng: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return a worm: a random walk in direction, ionising more and more as the electron slows down."""
     steps = int(rng.uniform(20.0, 300.0))
     direction = 2.0 * np.pi * rng.random() + np.cumsum(0.25 * rng.standard_normal(steps))
@@ -84,7 +83,7 @@ def _electron(rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
     return points, depth, energy
 
 
-def _spot(rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+def _spot(rng: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return a soft photon: all charge at one point, spread by diffusion alone."""
     packets = 40
     energy = np.full(packets, 10.0 ** rng.uniform(2.9, 3.9) / packets)

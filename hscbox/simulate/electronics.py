@@ -12,15 +12,15 @@ from scipy.ndimage import binary_dilation, find_objects, label
 from scipy.signal import oaconvolve
 
 from ..camera.detector import Detector
+from ..numerics.arrays import BoolArray, FloatArray
 
 __all__ = ["add_crosstalk", "bleed", "brighter_fatter_change", "displaced", "invert_linearity"]
 
-Floats = NDArray[np.float64]
 
 _ROUNDS = 4
 
 
-def brighter_fatter_change(electrons: Floats, kernel: Floats) -> Floats:
+def brighter_fatter_change(electrons: FloatArray, kernel: FloatArray) -> FloatArray:
     """Return the charge that the brighter-fatter effect removes from each pixel.
 
     The divergence of 0.5 I grad q with q = kernel (*) I, as fluxes through the faces between pixels, so that charge
@@ -43,7 +43,7 @@ def brighter_fatter_change(electrons: Floats, kernel: Floats) -> Floats:
     return change
 
 
-def displaced(electrons: Floats, kernel: Floats, full_well: Floats | None) -> Floats:
+def displaced(electrons: FloatArray, kernel: FloatArray, full_well: FloatArray | None) -> FloatArray:
     """Return the charge after the brighter-fatter effect, before it runs over (`bleed`).
 
     Charge that runs over does not stay to repel other charge: what acts is the charge that is left in the end where
@@ -68,9 +68,7 @@ def displaced(electrons: Floats, kernel: Floats, full_well: Floats | None) -> Fl
     return electrons - change
 
 
-def _boxes_around(
-    moved: NDArray[np.bool_], columns: NDArray[np.intp], shape: tuple[int, ...]
-) -> list[tuple[slice, slice]]:
+def _boxes_around(moved: BoolArray, columns: NDArray[np.intp], shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
     """Return boxes that hold the moved pixels of the given columns and what may yet move beside them."""
     where = np.zeros(shape, dtype=bool)
     where[:, columns] = moved
@@ -79,7 +77,9 @@ def _boxes_around(
     return boxes
 
 
-def _update_change(change: Floats, acting: Floats, boxes: list[tuple[slice, slice]], kernel: Floats) -> None:
+def _update_change(
+    change: FloatArray, acting: FloatArray, boxes: list[tuple[slice, slice]], kernel: FloatArray
+) -> None:
     """Evaluate the change anew, in place, as far as the kernel reaches from the boxes."""
     reach = kernel.shape[0] // 2 + 1
     for box in boxes:
@@ -94,7 +94,7 @@ def _update_change(change: Floats, acting: Floats, boxes: list[tuple[slice, slic
             change[tuple(slice(*ends) for ends in inner)] = window[reach:-reach, reach:-reach]
 
 
-def bleed(electrons: Floats, full_well: Floats) -> Floats:
+def bleed(electrons: FloatArray, full_well: FloatArray) -> FloatArray:
     """Return the charge after what exceeds the full well has run along its column, half up and half down.
 
     `full_well` is one number per column. Charge that reaches the end of a column is lost.
@@ -105,7 +105,7 @@ def bleed(electrons: Floats, full_well: Floats) -> Floats:
     return result
 
 
-def _bleed_columns(charge: Floats, full_well: Floats) -> Floats:
+def _bleed_columns(charge: FloatArray, full_well: FloatArray) -> FloatArray:
     result = np.minimum(charge, full_well)
     half = 0.5 * np.maximum(charge - full_well, 0.0)
     starts = set(np.flatnonzero(half.any(axis=1)).tolist())
@@ -122,7 +122,7 @@ def _bleed_columns(charge: Floats, full_well: Floats) -> Floats:
     return result
 
 
-def add_crosstalk(image: Floats, detector: Detector, matrix: Floats) -> Floats:
+def add_crosstalk(image: FloatArray, detector: Detector, matrix: FloatArray) -> FloatArray:
     """Return `image` (linear ADU, trimmed) with the ghosts of each amplifier in the others.
 
     victim += coefficient[source, victim] * (source - median); the source is mirrored in x when the amplifiers are
@@ -141,7 +141,7 @@ def add_crosstalk(image: Floats, detector: Detector, matrix: Floats) -> Floats:
     return result
 
 
-def invert_linearity(linear: Floats, c0: float) -> Floats:
+def invert_linearity(linear: FloatArray, c0: float) -> FloatArray:
     """Return the x for which x (1 + c0 x) equals `linear`."""
     if c0 == 0.0:
         return linear

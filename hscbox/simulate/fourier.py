@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..camera.distortion import PIXEL_SCALE
+from ..numerics.arrays import FloatArray, IntArray
 from .psf_model import WING_BETA, WING_FRACTION, WING_FWHM, TruePsf
 
 __all__ = ["BATCH_HALF_SIZE", "galaxy_stamps"]
 
-Floats = NDArray[np.float64]
 
 _SIZE = 64
 BATCH_HALF_SIZE = _SIZE // 2 - 1
@@ -29,7 +29,7 @@ _FWHM_PER_D = 0.9758634299
 _EXPONENTIAL_RADIUS = 1.6783469900
 
 
-def galaxy_stamps(sources: NDArray[np.void], psf: TruePsf) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
+def galaxy_stamps(sources: NDArray[np.void], psf: TruePsf) -> tuple[FloatArray, IntArray, IntArray]:
     """Draw galaxies convolved with the PSF and the pixel.
 
     Returns
@@ -64,7 +64,7 @@ def galaxy_stamps(sources: NDArray[np.void], psf: TruePsf) -> tuple[Floats, NDAr
     return stamps[:, : _SIZE - 1, : _SIZE - 1], columns, rows
 
 
-def _sheared_k2(kx: Floats, ky: Floats, g1: Floats, g2: Floats) -> Floats:
+def _sheared_k2(kx: FloatArray, ky: FloatArray, g1: FloatArray, g2: FloatArray) -> FloatArray:
     """Return |S k|^2 for the area-preserving shear S = [[1+g1, g2], [g2, 1-g1]] / sqrt(1-g^2)."""
     a, b = g1[:, None, None], g2[:, None, None]
     first, second = (1.0 + a) * kx + b * ky, b * kx + (1.0 - a) * ky
@@ -72,7 +72,7 @@ def _sheared_k2(kx: Floats, ky: Floats, g1: Floats, g2: Floats) -> Floats:
 
 
 @cache
-def _de_vaucouleurs() -> tuple[Floats, Floats]:
+def _de_vaucouleurs() -> tuple[FloatArray, FloatArray]:
     """Return ln(k^2 hlr^2) and the transform of the Sersic profile of index 4."""
     logarithm = np.linspace(np.log(1e-12), np.log(1e6), 800)
     profile = galsim.DeVaucouleurs(half_light_radius=1.0)

@@ -16,6 +16,7 @@ from ..camera.camera import LEADING_ROWS, OVERSCAN_ROWS, RAW_WIDTH
 from ..camera.crosstalk import crosstalk_matrix
 from ..camera.detector import Detector
 from ..fits.metadata import Metadata
+from ..numerics.arrays import BoolArray, FloatArray
 from .cosmic_rays import cosmic_ray_charge
 from .electronics import add_crosstalk, bleed, displaced, invert_linearity
 from .header import raw_header
@@ -28,7 +29,6 @@ from .sources import scene_sources
 
 __all__ = ["IdealFrame", "SimulatedFrame", "ideal_frame", "simulate_frame"]
 
-Floats = NDArray[np.float64]
 
 _FULL_WELL_OVER_SATURATION = 1.02
 _FRINGE_STRENGTH = 1.15
@@ -40,15 +40,15 @@ _ADC_MAX = 65535
 class IdealFrame:
     """What an ideal, noiseless reduction of the scene yields; calibrated ADU, (rows, 2048)."""
 
-    objects: Floats
+    objects: FloatArray
     """Light of stars and galaxies."""
-    sky: Floats
+    sky: FloatArray
     """Light of the sky, without fringes."""
-    variance: Floats
+    variance: FloatArray
     """Expected variance of a real reduction, per pixel."""
-    expected: Floats
+    expected: FloatArray
     """Charge before all noise in raw ADU: objects, sky and dark current behind the flat."""
-    flat: Floats
+    flat: FloatArray
     """The flat field: raw ADU per calibrated ADU."""
     sources: NDArray[np.void]
     """Objects on or near the frame, brightest first (`sources.SOURCE_DTYPE`)."""
@@ -64,11 +64,11 @@ class SimulatedFrame:
     """(rows + 65, 2144), as stored in the file (not yet mirrored to the detector frame)."""
     header: Metadata
     ideal: IdealFrame
-    cosmic_rays: Floats
+    cosmic_rays: FloatArray
     """Charge of cosmic rays, calibrated ADU."""
-    saturated: NDArray[np.bool_]
+    saturated: BoolArray
     """Pixels above the saturation level of their amplifier, bleed trails included, nothing widened."""
-    dead: NDArray[np.bool_]
+    dead: BoolArray
     """Pixels of dead amplifiers and defects."""
 
 
@@ -91,10 +91,10 @@ def ideal_frame(scene: Scene) -> IdealFrame:
     return IdealFrame(objects, sky, variance, expected, flat, sources, psf)
 
 
-def _sky_with_fringes(scene: Scene, sky: Floats) -> Floats:
+def _sky_with_fringes(scene: Scene, sky: FloatArray) -> FloatArray:
     if not scene.has_fringes:
         return sky
-    modulated: Floats = sky * (1.0 + _FRINGE_STRENGTH * fringe_pattern(scene))
+    modulated: FloatArray = sky * (1.0 + _FRINGE_STRENGTH * fringe_pattern(scene))
     return modulated
 
 
@@ -129,7 +129,7 @@ def simulate_frame(scene: Scene) -> SimulatedFrame:
     )
 
 
-def _per_pixel(detector: Detector, values: list[float]) -> Floats:
+def _per_pixel(detector: Detector, values: list[float]) -> FloatArray:
     """Return a row (1, 2048) that repeats each amplifier's value over its columns."""
     row = np.empty((1, detector.width))
     for amplifier, value in zip(detector.amplifiers, values, strict=True):
@@ -137,7 +137,7 @@ def _per_pixel(detector: Detector, values: list[float]) -> Floats:
     return row
 
 
-def _dead_pixels(scene: Scene, defects: DefectList) -> NDArray[np.bool_]:
+def _dead_pixels(scene: Scene, defects: DefectList) -> BoolArray:
     dead = np.zeros(scene.shape, dtype=bool)
     for amplifier in scene.detector.amplifiers:
         if amplifier.index in defects.dead_amplifiers:
@@ -147,7 +147,7 @@ def _dead_pixels(scene: Scene, defects: DefectList) -> NDArray[np.bool_]:
     return dead
 
 
-def _break(scene: Scene, expected: Floats, defects: DefectList, gain: Floats) -> None:
+def _break(scene: Scene, expected: FloatArray, defects: DefectList, gain: FloatArray) -> None:
     """Take the light from dead pixels and give hot ones charge of their own, in place."""
     expected[_dead_pixels(scene, defects)] = 0.0
     for box in defects.hot_boxes:
@@ -155,13 +155,13 @@ def _break(scene: Scene, expected: Floats, defects: DefectList, gain: Floats) ->
         expected[rows, columns] = _HOT_ADU_PER_SECOND * scene.exposure_time * gain[:, columns]
 
 
-def _photons(scene: Scene, expected: Floats) -> Floats:
+def _photons(scene: Scene, expected: FloatArray) -> FloatArray:
     if not scene.effects.photon_noise:
         return expected.copy()
     return scene.rng("photons").poisson(np.maximum(expected, 0.0)).astype(np.float64)
 
 
-def _collect(scene: Scene, electrons: Floats, gain: Floats) -> Floats:
+def _collect(scene: Scene, electrons: FloatArray, gain: FloatArray) -> FloatArray:
     """Return linear ADU after the charge has met the electric fields of its neighbours and the full well."""
     full_well = _full_well(scene) * gain[0]
     if scene.effects.brighter_fatter:
@@ -175,14 +175,14 @@ def _collect(scene: Scene, electrons: Floats, gain: Floats) -> Floats:
     return linear
 
 
-def _full_well(scene: Scene) -> Floats:
+def _full_well(scene: Scene) -> FloatArray:
     """Return the full well in linear ADU per column: the raw level 2 % above the saturation level of the table."""
     level = pedestals(scene)
     values = []
     for amplifier in scene.detector.amplifiers:
         raw = amplifier.saturation * _FULL_WELL_OVER_SATURATION - level[amplifier.index]
         values.append(raw * (1.0 + _linearity(scene, amplifier.index) * raw))
-    levels: Floats = _per_pixel(scene.detector, values)[0]
+    levels: FloatArray = _per_pixel(scene.detector, values)[0]
     return levels
 
 
@@ -192,7 +192,7 @@ def _linearity(scene: Scene, index: int) -> float:
     return amplifier.linearity_c0 if on else 0.0
 
 
-def _to_raw_levels(scene: Scene, linear: Floats) -> Floats:
+def _to_raw_levels(scene: Scene, linear: FloatArray) -> FloatArray:
     """Return raw ADU above the pedestal, bias structure included."""
     recorded = bias_structure(scene).astype(np.float64)
     for amplifier in scene.detector.amplifiers:
@@ -201,7 +201,7 @@ def _to_raw_levels(scene: Scene, linear: Floats) -> Floats:
     return recorded
 
 
-def _digitise(scene: Scene, recorded: Floats, level: Floats) -> NDArray[np.uint16]:
+def _digitise(scene: Scene, recorded: FloatArray, level: FloatArray) -> NDArray[np.uint16]:
     """Place the amplifiers in the raw array with pedestal, drift and read noise; round, clip, mirror to the file."""
     height = scene.rows + LEADING_ROWS + OVERSCAN_ROWS
     raw = np.empty((height, RAW_WIDTH))

@@ -5,17 +5,16 @@ from __future__ import annotations
 from functools import cache, lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from ..camera.camera import load_camera
 from ..camera.detector import Detector
 from ..camera.vignette import VIGNETTE_CENTER, VIGNETTE_RADIUS
+from ..numerics.arrays import BoolArray, Float32Array, FloatArray
 from .scene import Scene
 
 __all__ = ["area_dimming", "flat_field", "fringe_pattern", "sky_image", "sky_polynomial", "unlit"]
 
-Floats = NDArray[np.float64]
 
 # Pupil model of lsst/obs_hsc @ b7c7029d: python/lsst/obs/hsc/hscPupil.py, and the distortion: focal-plane radius in
 # pixels, illumination and pixel solid angle relative to the centre.
@@ -33,13 +32,13 @@ _FRINGE_WAVES = 6
 _ROWS_AT_ONCE = 16
 
 
-def _radial(x: Floats, y: Floats, jacobian: bool) -> Floats:
+def _radial(x: FloatArray, y: FloatArray, jacobian: bool) -> FloatArray:
     """Return illumination (times pixel area) at focal-plane positions, 1 at the centre."""
     radius = np.hypot(x, y)
     value = PchipInterpolator(_RADIUS, _ILLUMINATION)(np.minimum(radius, _RADIUS[-1]))
     if jacobian:
         value = value * PchipInterpolator(_RADIUS, _PIXEL_AREA)(np.minimum(radius, _RADIUS[-1]))
-    faded: Floats = value * np.clip(1.0 - (radius - _RADIUS[-1]) / _FADE, 0.05, 1.0)
+    faded: FloatArray = value * np.clip(1.0 - (radius - _RADIUS[-1]) / _FADE, 0.05, 1.0)
     return faded
 
 
@@ -54,7 +53,7 @@ def _mean_level(jacobian: bool) -> float:
     return float(np.mean(levels))
 
 
-def _pixel_grid(detector: Detector) -> tuple[Floats, Floats]:
+def _pixel_grid(detector: Detector) -> tuple[FloatArray, FloatArray]:
     """Return x as a row and y as a column: products are taken of these few numbers, only sums of the whole frame."""
     return (
         np.arange(detector.width, dtype=np.float64)[None, :],
@@ -63,7 +62,7 @@ def _pixel_grid(detector: Detector) -> tuple[Floats, Floats]:
 
 
 @lru_cache(maxsize=1)
-def flat_field(scene: Scene) -> NDArray[np.float32]:
+def flat_field(scene: Scene) -> Float32Array:
     """Return the flat (rows, 2048): raw ADU of sky per calibrated ADU; 1 everywhere if the effect is off.
 
     Illumination (1 on average over the focal plane), pixel response of 0.7 %, edge roll-off, and amplifier steps
@@ -75,7 +74,7 @@ def flat_field(scene: Scene) -> NDArray[np.float32]:
     return flat
 
 
-def _flat(scene: Scene) -> NDArray[np.float32]:
+def _flat(scene: Scene) -> Float32Array:
     detector = scene.detector
     x, y = _pixel_grid(detector)
     flat = np.empty(scene.shape)
@@ -96,7 +95,7 @@ def _flat(scene: Scene) -> NDArray[np.float32]:
     return flat.astype(np.float32)
 
 
-def area_dimming(scene: Scene) -> Floats | float:
+def area_dimming(scene: Scene) -> FloatArray | float:
     """Return by how much division by the flat dims objects, because the flat knows the area of pixels and they do not.
 
     1 unless the effect is on; else (rows, 2048).
@@ -108,7 +107,7 @@ def area_dimming(scene: Scene) -> Floats | float:
     return _radial(*place, False) / _mean_level(False) / with_area
 
 
-def unlit(detector: Detector) -> NDArray[np.bool_]:
+def unlit(detector: Detector) -> BoolArray:
     """Return the pixels outside of the lit circle, where flats carry NO_DATA; (rows, 2048)."""
     grid_x, grid_y = _pixel_grid(detector)
     dark = np.empty((detector.height, detector.width), dtype=bool)
@@ -119,7 +118,7 @@ def unlit(detector: Detector) -> NDArray[np.bool_]:
     return dark
 
 
-def fringe_pattern(scene: Scene) -> NDArray[np.float32]:
+def fringe_pattern(scene: Scene) -> Float32Array:
     """Return the fringe pattern relative to the sky (rows, 2048), mean about 0, amplitude 0.75 %.
 
     Bands some 50 to 200 pixels wide with bending crests, as interference in silicon of uneven thickness makes them.
@@ -134,7 +133,7 @@ def fringe_pattern(scene: Scene) -> NDArray[np.float32]:
         thickness += np.sin(wave) * wavelength / 150.0
     thickness += x * rng.uniform(-0.05, 0.05)
     pattern = np.sin(thickness)
-    centred: NDArray[np.float32] = (_FRINGE_AMPLITUDE * (pattern - pattern.mean())).astype(np.float32)
+    centred: Float32Array = (_FRINGE_AMPLITUDE * (pattern - pattern.mean())).astype(np.float32)
     return centred
 
 
@@ -151,10 +150,10 @@ def sky_polynomial(scene: Scene) -> list[float]:
     return [float(value) for value in scene.true_sky_level * relative]
 
 
-def sky_image(scene: Scene) -> Floats:
+def sky_image(scene: Scene) -> FloatArray:
     """Return the sky in calibrated ADU, (rows, 2048), without fringes."""
     one, a, b, c, d, e = sky_polynomial(scene)
     u = ((np.arange(scene.shape[1]) - 1023.5) / 1024.0)[None, :]
     v = ((np.arange(scene.shape[0]) - 2087.5) / 2088.0)[:, None]
-    sky: Floats = one + a * u + b * v + c * u * u + d * u * v + e * v * v
+    sky: FloatArray = one + a * u + b * v + c * u * u + d * u * v + e * v * v
     return sky

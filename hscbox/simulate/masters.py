@@ -16,7 +16,6 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..camera.bf_kernel import brighter_fatter_kernel
 from ..fits.cards import metadata_cards
@@ -24,6 +23,7 @@ from ..fits.metadata import Metadata
 from ..fits.write import image_unit, write_units
 from ..image.mask import mask_bits
 from ..machine.files import atomic_path, write_bytes
+from ..numerics.arrays import Float32Array
 from ..products.masked_image import write_masked_image
 from .illumination import flat_field, fringe_pattern, unlit
 from .patterns import bias_structure, dark_rate
@@ -92,7 +92,7 @@ def write_master(root: Path, master: Master, scene: Scene) -> None:
         write_units(path, [image_unit(_pixels(master, scene), metadata_cards(header), primary=True)])
 
 
-def _pixels(master: Master, scene: Scene) -> NDArray[np.float32]:
+def _pixels(master: Master, scene: Scene) -> Float32Array:
     if master.kind == "bias":
         return bias_structure(scene)
     if master.kind == "dark":

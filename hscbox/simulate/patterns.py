@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..camera.bad_channels import bad_amplifiers
 from ..camera.boxes import Box
 from ..camera.defects import defects_for
 from ..errors import CalibNotFoundError
+from ..numerics.arrays import Float32Array, FloatArray
 from .scene import Scene
 
 __all__ = ["DefectList", "bias_structure", "dark_rate", "pedestals", "scene_defects", "serial_drift"]
 
-Floats = NDArray[np.float64]
 
 _PEDESTAL, _PEDESTAL_SCATTER, _PEDESTAL_DRIFT = 1000.0, 60.0, 1.0
 _COLUMN_PATTERN, _SEAM, _REGISTER_GLOW, _REGISTER_SCALE = 0.3, 2.0, 0.8, 40.0
@@ -35,7 +34,7 @@ class DefectList:
     hot_boxes: tuple[Box, ...]
 
 
-def bias_structure(scene: Scene) -> NDArray[np.float32]:
+def bias_structure(scene: Scene) -> Float32Array:
     """Return the master bias in ADU, (rows, 2048): what the overscan does not remove; zero if the effect is off."""
     if not scene.effects.bias_structure:
         return np.zeros(scene.shape, dtype=np.float32)
@@ -48,7 +47,7 @@ def bias_structure(scene: Scene) -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=1)
-def dark_rate(scene: Scene) -> NDArray[np.float32]:
+def dark_rate(scene: Scene) -> Float32Array:
     """Return the master dark in ADU per second, (rows, 2048): dark current, warm pixels, glow of CCD 33.
 
     The frame and its master ask for it one after the other, so the last one is kept, read-only.
@@ -68,13 +67,13 @@ def dark_rate(scene: Scene) -> NDArray[np.float32]:
     return result
 
 
-def pedestals(scene: Scene) -> Floats:
+def pedestals(scene: Scene) -> FloatArray:
     """Return the level of each of the four amplifiers without light, ADU: fixed, plus a drift between frames."""
     fixed = _PEDESTAL + _PEDESTAL_SCATTER * np.clip(scene.rng("pedestal", fixed=True).standard_normal(4), -3, 3)
     return fixed + _PEDESTAL_DRIFT * scene.rng("pedestal").standard_normal(4)
 
 
-def serial_drift(scene: Scene, n_rows: int) -> Floats:
+def serial_drift(scene: Scene, n_rows: int) -> FloatArray:
     """Return the drift of the pedestal during readout, ADU, (4, n_rows): slow waves, different per amplifier.
 
     No wave is shorter than 1500 rows: the smooth curve that the reduction fits through the overscan follows them.

@@ -12,13 +12,13 @@ from functools import cached_property
 
 import galsim
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ..numerics.arrays import FloatArray
 from .scene import Scene
 
 __all__ = ["PSF_STAMP_SIZE", "WING_BETA", "WING_FRACTION", "WING_FWHM", "TruePsf"]
 
-Floats = NDArray[np.float64]
 
 PSF_STAMP_SIZE = 41
 # Kolmogorov FWHM in pixels, before the pixels smear it, that gives an adaptive-moments size of 1.305 pixels, the
@@ -41,7 +41,7 @@ class TruePsf:
     scene: Scene
 
     @cached_property
-    def coefficients(self) -> Floats:
+    def coefficients(self) -> FloatArray:
         """(3, 6): relative size, g1 and g2 as polynomials 1, u, v, u^2, uv, v^2 of scaled position."""
         table = np.zeros((3, 6))
         table[0, 0] = 1.0
@@ -55,13 +55,13 @@ class TruePsf:
         table[1:, 0] += np.array([e1, e2]) / (1.0 + np.sqrt(1.0 - e1**2 - e2**2))
         return table
 
-    def parameters(self, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    def parameters(self, x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return Kolmogorov FWHM (pixels), g1 and g2 at detector positions."""
         u = (np.asarray(x, np.float64) - 1023.5) / 1024.0
         v = (np.asarray(y, np.float64) - 2087.5) / 2088.0
         terms = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v])
         size, g1, g2 = np.einsum("ij,j...->i...", self.coefficients, terms)
-        fwhm: Floats = _FWHM_AT_052 * (self.scene.seeing / 0.52) * size
+        fwhm: FloatArray = _FWHM_AT_052 * (self.scene.seeing / 0.52) * size
         return fwhm, g1, g2
 
     def profile(self, x: float, y: float) -> galsim.GSObject:
@@ -71,12 +71,12 @@ class TruePsf:
         wing = galsim.Moffat(beta=WING_BETA, fwhm=WING_FWHM, flux=WING_FRACTION)
         return (core + wing).shear(g1=float(g1), g2=float(g2))
 
-    def kernel_image(self, x: float, y: float, size: int = PSF_STAMP_SIZE) -> Floats:
+    def kernel_image(self, x: float, y: float, size: int = PSF_STAMP_SIZE) -> FloatArray:
         """Return the PSF at (x, y) on native pixels, (size, size), centred on the middle pixel, sum 1."""
         image = galsim.ImageD(_DRAW_SIZE, _DRAW_SIZE)
         self.profile(x, y).drawImage(image, scale=1.0)
         margin = (_DRAW_SIZE - size) // 2
-        stamp: Floats = image.array[margin : margin + size, margin : margin + size].copy()
+        stamp: FloatArray = image.array[margin : margin + size, margin : margin + size].copy()
         stamp /= stamp.sum()
         return stamp
 

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..catalog.source_catalog import SourceCatalog
+from ..numerics.arrays import FloatArray
 from ..products.reference_shards import make_reference_catalog
 from .sky import PS1_BANDS
 
 __all__ = ["position_error_mas", "reference_catalog", "reference_objects"]
 
-Floats = NDArray[np.float64]
 
 # 5-sigma depths of the stacked 3-pi survey (Chambers et al. 2016, arXiv:1612.05560, section 1) and floor of errors.
 _DEPTHS = {"g": 23.3, "r": 23.2, "i": 23.1, "z": 22.3, "y": 21.4}
@@ -25,12 +25,14 @@ _ZERO_JY = 3631.0
 _CELL_SHIFT = 17
 
 
-def position_error_mas(red: Floats) -> Floats:
+def position_error_mas(red: FloatArray) -> FloatArray:
     """Return the error per axis in milliarcseconds at r magnitudes: 6 for bright objects, 18 at r = 21."""
     return np.hypot(6.0, 17.0 * 10.0 ** (0.3 * (red - 21.0)))
 
 
-def reference_objects(seed: int, objects: NDArray[np.void]) -> tuple[NDArray[np.void], Floats, Floats, Floats]:
+def reference_objects(
+    seed: int, objects: NDArray[np.void]
+) -> tuple[NDArray[np.void], FloatArray, FloatArray, FloatArray]:
     """Choose the objects that the reference catalogue lists and draw their errors.
 
     Errors depend on (seed, cell of the sky) alone, so that exposures that overlap agree on the catalogue.

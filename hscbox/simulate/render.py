@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..camera.distortion import PIXEL_SCALE
+from ..numerics.arrays import FloatArray
 from .fourier import BATCH_HALF_SIZE, galaxy_stamps
 from .psf_model import TruePsf
 from .scene import Scene
 
 __all__ = ["draw_sources"]
 
-Floats = NDArray[np.float64]
 
 _SHAPE_SIGMA_AT_052 = 1.305
 _TYPICAL_GAIN = 3.4
@@ -38,7 +38,7 @@ _MIN_HALF_SIZE, _MAX_HALF_SIZE = 12, 255
 _QUANTUM = 1.0 / 1024.0
 
 
-def draw_sources(scene: Scene, sources: NDArray[np.void], psf: TruePsf) -> Floats:
+def draw_sources(scene: Scene, sources: NDArray[np.void], psf: TruePsf) -> FloatArray:
     """Return the noiseless image of all `sources` in calibrated ADU, (rows, columns), without sky."""
     image = galsim.ImageD(np.zeros(scene.shape), xmin=0, ymin=0)
     sigma = _SHAPE_SIGMA_AT_052 * scene.seeing / 0.52
@@ -48,7 +48,7 @@ def draw_sources(scene: Scene, sources: NDArray[np.void], psf: TruePsf) -> Float
     exact |= (snr > _FAINT_SNR) & (sources["radius"] > _BATCH_MAX_RADIUS_ARCSEC)
     for source in sources[exact]:
         _draw_exactly(image, source, psf)
-    pixels: Floats = image.array
+    pixels: FloatArray = image.array
     medium = ~exact & (snr > _FAINT_SNR)
     _draw_batches(pixels, sources[medium], psf)
     pixels += _draw_gaussians(scene.shape, sources[~exact & ~medium], sigma)
@@ -74,7 +74,7 @@ def _draw_exactly(image: galsim.ImageD, source: np.void, psf: TruePsf) -> None:
         (profile * flux).drawImage(image[bounds], add_to_image=True, center=galsim.PositionD(x, y), scale=1.0)
 
 
-def _draw_batches(pixels: Floats, sources: NDArray[np.void], psf: TruePsf) -> None:
+def _draw_batches(pixels: FloatArray, sources: NDArray[np.void], psf: TruePsf) -> None:
     """Add galaxies to `pixels` in place, a batch at a time to bound the memory."""
     height, width = pixels.shape
     for first in range(0, len(sources), _BATCH):
@@ -96,7 +96,7 @@ def _galaxy_half_size(flux: float, radius: float, steep: bool) -> float:
     return scale * max(1.0, math.log(flux / (2.0 * math.pi * scale**2 * _EDGE_ADU)))
 
 
-def _draw_gaussians(shape: tuple[int, int], sources: NDArray[np.void], psf_sigma: float) -> Floats:
+def _draw_gaussians(shape: tuple[int, int], sources: NDArray[np.void], psf_sigma: float) -> FloatArray:
     """Return the image of faint galaxies as round Gaussians on small stamps, flux conserved inside the stamp."""
     sigma = np.hypot(psf_sigma, sources["radius"] / PIXEL_SCALE / 1.1774)
     sigma = np.minimum(sigma, _FAINT_HALF_SIZE / 2.5)
@@ -113,5 +113,7 @@ def _draw_gaussians(shape: tuple[int, int], sources: NDArray[np.void], psf_sigma
     inside_y = (indices[1] >= 0) & (indices[1] < shape[0])
     inside = inside_y[:, :, None] & inside_x[:, None, :]
     flat = indices[1][:, :, None] * shape[1] + indices[0][:, None, :]
-    total: Floats = np.bincount(flat[inside], weights=values[inside], minlength=shape[0] * shape[1]).astype(np.float64)
+    total: FloatArray = np.bincount(flat[inside], weights=values[inside], minlength=shape[0] * shape[1]).astype(
+        np.float64
+    )
     return total.reshape(shape)

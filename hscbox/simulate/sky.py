@@ -18,9 +18,10 @@ import numpy as np
 from lsst import sphgeom
 from numpy.typing import NDArray
 
+from ..numerics.arrays import FloatArray
+
 __all__ = ["OBJECT_DTYPE", "PS1_BANDS", "draw_sky"]
 
-Floats = NDArray[np.float64]
 
 PS1_BANDS = ("g", "r", "i", "z", "y")
 
@@ -103,37 +104,37 @@ def _cell_rng(seed: int, cell: int, purpose: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, cell, zlib.crc32(purpose.encode())])))
 
 
-def _triangle_area(vertices: Floats) -> float:
+def _triangle_area(vertices: FloatArray) -> float:
     """Return the area in square degrees; the cells are small enough to be flat."""
     normal = np.cross(vertices[1] - vertices[0], vertices[2] - vertices[0])
     return float(0.5 * np.linalg.norm(normal) * np.degrees(1.0) ** 2)
 
 
-def _star_counts(magnitude: Floats) -> Floats:
+def _star_counts(magnitude: FloatArray) -> FloatArray:
     """Return stars per square degree and magnitude."""
-    counts: Floats = 10.0 ** np.interp(magnitude, _STAR_MAGNITUDES, np.log10(_STARS_PER_DEG2))
+    counts: FloatArray = 10.0 ** np.interp(magnitude, _STAR_MAGNITUDES, np.log10(_STARS_PER_DEG2))
     return counts
 
 
-def _galaxy_counts(magnitude: Floats) -> Floats:
+def _galaxy_counts(magnitude: FloatArray) -> FloatArray:
     """Return galaxies per square degree and magnitude."""
     logarithm = np.interp(magnitude, _GALAXY_MAGNITUDES, _LOG_GALAXIES)
-    counts: Floats = _GALAXIES_R21_PER_DEG2 * 10.0**logarithm
+    counts: FloatArray = _GALAXIES_R21_PER_DEG2 * 10.0**logarithm
     return counts
 
 
-def _draw_magnitudes(rng: np.random.Generator, grid: Floats, counts: Floats, area: float) -> Floats:
+def _draw_magnitudes(rng: np.random.Generator, grid: FloatArray, counts: FloatArray, area: float) -> FloatArray:
     """Draw a Poisson number of magnitudes with density `counts` per square degree and magnitude."""
     cumulative = np.concatenate([[0.0], np.cumsum(counts) * _STEP])
     edges = np.concatenate([grid - _STEP / 2, grid[-1:] + _STEP / 2])
     number = rng.poisson(cumulative[-1] * area)
-    magnitudes: Floats = np.interp(rng.random(number) * cumulative[-1], cumulative, edges)
+    magnitudes: FloatArray = np.interp(rng.random(number) * cumulative[-1], cumulative, edges)
     return magnitudes
 
 
 def _draw_cell(
     rng: np.random.Generator,
-    vertices: Floats,
+    vertices: FloatArray,
     area: float,
     low: float,
     high: float,
@@ -157,7 +158,9 @@ def _draw_cell(
     return objects
 
 
-def _draw_positions(rng: np.random.Generator, vertices: Floats, n_stars: int, n_galaxies: int) -> tuple[Floats, Floats]:
+def _draw_positions(
+    rng: np.random.Generator, vertices: FloatArray, n_stars: int, n_galaxies: int
+) -> tuple[FloatArray, FloatArray]:
     """Scatter points in the triangle; some galaxies sit beside a brighter one (galaxies come brightest first)."""
     weights = rng.random((n_stars + n_galaxies, 2))
     folded = weights.sum(axis=1) > 1.0
@@ -175,7 +178,7 @@ def _draw_positions(rng: np.random.Generator, vertices: Floats, n_stars: int, n_
     return ra % 360.0, dec
 
 
-def _star_colors(rng: np.random.Generator, number: int) -> Floats:
+def _star_colors(rng: np.random.Generator, number: int) -> FloatArray:
     """Return g-r, r-i, i-z, z-y along the stellar locus: turn-off stars and M dwarfs."""
     red = rng.random(number) < 0.5
     g_r = np.where(red, 1.22, 0.42) + np.where(red, 0.06, 0.12) * rng.standard_normal(number)
@@ -185,7 +188,7 @@ def _star_colors(rng: np.random.Generator, number: int) -> Floats:
     return np.stack([g_r, r_i, i_z, z_y], axis=1) + 0.02 * rng.standard_normal((number, 4))
 
 
-def _galaxy_colors(rng: np.random.Generator, number: int) -> Floats:
+def _galaxy_colors(rng: np.random.Generator, number: int) -> FloatArray:
     center = np.array([0.75, 0.45, 0.25, 0.10])
     width = np.array([0.35, 0.20, 0.12, 0.08])
     return center + width * rng.standard_normal((number, 4))

@@ -8,12 +8,12 @@ from scipy.spatial import cKDTree
 
 from ..camera.colorterms import color_term
 from ..camera.distortion import PIXEL_SCALE, pixel_to_sky, sky_to_field_angle, sky_to_pixel
+from ..numerics.arrays import FloatArray
 from .scene import Scene
 from .sky import OBJECT_DTYPE, draw_sky
 
 __all__ = ["REFCAT_NAME", "SOURCE_DTYPE", "hsc_magnitudes", "scene_objects", "scene_sources", "true_pixels"]
 
-Floats = NDArray[np.float64]
 
 REFCAT_NAME = "ps1_pv3_3pi_20170110"
 """Name of the reference catalogue; its colour terms hold between the sky's magnitudes and those of HSC."""
@@ -46,7 +46,7 @@ _REACHING_MAGNITUDE = 21.0
 _REFERENCE_RADIUS_DEG = 0.145
 
 
-def true_pixels(scene: Scene, ra: ArrayLike, dec: ArrayLike) -> tuple[Floats, Floats]:
+def true_pixels(scene: Scene, ra: ArrayLike, dec: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Return the true detector positions of points on the sky (degrees), pointing error included."""
     ra0, dec0 = scene.true_boresight
     if scene.effects.distortion:
@@ -73,7 +73,7 @@ def scene_objects(scene: Scene) -> NDArray[np.void]:
     )
 
 
-def hsc_magnitudes(objects: NDArray[np.void], canonical: str) -> Floats:
+def hsc_magnitudes(objects: NDArray[np.void], canonical: str) -> FloatArray:
     """Return HSC magnitudes from Pan-STARRS ones by the colour term of the filter, without error.
 
     Raises
@@ -104,7 +104,7 @@ def scene_sources(scene: Scene, objects: NDArray[np.void] | None = None) -> NDAr
     return sources
 
 
-def _brighter_distance(sources: NDArray[np.void]) -> Floats:
+def _brighter_distance(sources: NDArray[np.void]) -> FloatArray:
     """Return the distance in pixels to the nearest brighter source; sources come brightest first."""
     count = len(sources)
     if count < 2:
@@ -112,5 +112,5 @@ def _brighter_distance(sources: NDArray[np.void]) -> Floats:
     positions = np.stack([sources["x"], sources["y"]], axis=1)
     distance, index = cKDTree(positions).query(positions, k=min(33, count))
     distance[index >= np.arange(count)[:, None]] = np.inf
-    nearest: Floats = distance.min(axis=1)
+    nearest: FloatArray = distance.min(axis=1)
     return nearest

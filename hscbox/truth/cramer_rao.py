@@ -7,11 +7,10 @@ pixels with Gaussian noise (e.g. Mendez et al. 2013, PASP 125, 580).
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from ..numerics.arrays import FloatArray
 
 __all__ = ["position_bound"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def position_bound(psf: FloatArray, flux: float, sky_variance: float, gain: float) -> tuple[float, float]:

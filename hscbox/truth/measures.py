@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.ndimage import binary_dilation
 from scipy.spatial import cKDTree
 
+from ..numerics.arrays import BoolArray, FloatArray, IntArray
 from ..numerics.statistics import SIGMA_PER_IQR
 
 __all__ = [
@@ -31,8 +31,6 @@ __all__ = [
     "touching_precision",
 ]
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 Statistic = Callable[[FloatArray], FloatArray]
 
 RESAMPLES = 200
@@ -132,7 +130,7 @@ def fraction(hits: BoolArray) -> Measured:
     return Measured(value, float(error), n)
 
 
-def match_within(xy: FloatArray, targets: FloatArray, radius: float) -> tuple[BoolArray, npt.NDArray[np.int64]]:
+def match_within(xy: FloatArray, targets: FloatArray, radius: float) -> tuple[BoolArray, IntArray]:
     """Return, for each position (n, 2), whether a target lies within `radius`, and the nearest target's index."""
     if not len(targets):
         return np.zeros(len(xy), dtype=bool), np.zeros(len(xy), dtype=np.int64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
@@ -14,7 +13,6 @@ from .true_frame import Truth
 
 __all__ = ["class_numbers", "class_residuals"]
 
-BoolArray = npt.NDArray[np.bool_]
 
 _LEAST_SNR = 50.0
 # Other sources within the FWHM may have this share of a source's flux at the most.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
+from ..numerics.arrays import FloatArray
 from .measures import Measured, bootstrapped, median_of, robust_scatter
 from .residuals import Table, scaled
 from .selection import Pairs
@@ -14,7 +14,6 @@ from .true_frame import Truth
 
 __all__ = ["flux_numbers", "flux_residuals", "trend_numbers"]
 
-FloatArray = npt.NDArray[np.float64]
 
 # Errors of bright stars do not fall below this (mmag): the model of the PSF limits them, not photons.
 _FLOOR_MMAG = 2.0

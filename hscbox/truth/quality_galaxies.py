@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
+from ..numerics.arrays import FloatArray, IntArray
 from .measures import Measured, bootstrapped, median_of, robust_scatter
 from .residuals import Table
 from .selection import Pairs, column, flag
@@ -15,7 +15,6 @@ from .true_shapes import size_and_ellipticity, true_distortion, true_moments
 
 __all__ = ["galaxy_numbers", "galaxy_residuals"]
 
-FloatArray = npt.NDArray[np.float64]
 
 _KRON = "ext_photometryKron_KronFlux"
 _MOMENTS = "ext_shapeHSM_HsmSourceMoments"
@@ -50,7 +49,7 @@ def galaxy_residuals(truth: Truth, sources: SourceCatalog, exposure: Exposure, g
     return table
 
 
-def _good(sources: SourceCatalog, rows: npt.NDArray[np.int64], name: str, ending: str) -> FloatArray:
+def _good(sources: SourceCatalog, rows: IntArray, name: str, ending: str) -> FloatArray:
     values = column(sources, f"{name}_{ending}")[rows]
     values[flag(sources, f"{name}_flag")[rows]] = np.nan
     return values

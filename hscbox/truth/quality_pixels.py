@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.ndimage import binary_dilation
 
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
+from ..numerics.arrays import FloatArray
 from .measures import Measured, pixel_recall, touching_precision
 from .true_frame import Truth
 
 __all__ = ["pixel_numbers"]
 
-FloatArray = npt.NDArray[np.float64]
 
 _SATURATION_MARGIN_PX = 10
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
+from ..numerics.arrays import FloatArray
 from .measures import NOT_MEASURED, Measured, mean_of, rms_of
 from .residuals import Table
 from .selection import Pairs
@@ -22,7 +22,6 @@ __all__ = [
     "reference_residuals",
 ]
 
-FloatArray = npt.NDArray[np.float64]
 
 _MAS = 3.6e6
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from ..image.exposure import Exposure
 from ..numerics.adaptive_moments import adaptive_moments
+from ..numerics.arrays import FloatArray
 from .measures import Measured, match_within, median_of, rms_of
 from .residuals import Table
 from .selection import usable
@@ -16,8 +16,6 @@ from .true_frame import Truth
 from .true_shapes import size_and_ellipticity
 
 __all__ = ["psf_numbers", "psf_residuals"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def psf_residuals(truth: Truth, exposure: Exposure, used_xy: FloatArray) -> Table:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
+from ..numerics.arrays import FloatArray
 from .cramer_rao import position_bound
 from .measures import Measured, clipped_spread
 from .residuals import Table
@@ -17,7 +17,6 @@ from .truth_maps import PsfMap
 
 __all__ = ["pull_numbers", "pull_residuals"]
 
-FloatArray = npt.NDArray[np.float64]
 
 _FLUXES = {"psf": "slot_PsfFlux", "kron": "ext_photometryKron_KronFlux"}
 _SKY_HALF_WIDTH = 30

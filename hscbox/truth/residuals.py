@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
+
+from ..numerics.arrays import FloatArray
 
 __all__ = ["Residuals", "Table", "pooled", "scaled"]
 
-FloatArray = npt.NDArray[np.float64]
 
 Table = dict[str, FloatArray]
 """Columns by name, equally long."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
+from ..numerics.arrays import BoolArray, FloatArray, IntArray
 from .measures import match_within
 from .true_frame import Truth
 
@@ -29,8 +29,6 @@ __all__ = [
     "usable",
 ]
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 FWHM = float(2.0 * np.sqrt(2.0 * np.log(2.0)))
 """Full width at half maximum of a Gaussian of sigma 1."""
@@ -58,8 +56,8 @@ class Pairs:
         Indices into the truth table and into the source catalogue, equally long.
     """
 
-    truth: npt.NDArray[np.int64]
-    rows: npt.NDArray[np.int64]
+    truth: IntArray
+    rows: IntArray
 
 
 def column(sources: SourceCatalog, name: str) -> FloatArray:

@@ -26,11 +26,10 @@ from scipy.spatial import cKDTree
 from ..camera.distortion import PIXEL_SCALE
 from ..errors import DamagedInputError, MissingInputError
 from ..fits.checked import open_checked
+from ..numerics.arrays import BoolArray, FloatArray
 
 __all__ = ["CCD_CENTRE", "CCD_HALF", "Truth", "read_truth", "truth_directories"]
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 _SATURATED = 1
 _DIRECTORY = re.compile(r"(\d{7})-(\d{3})")

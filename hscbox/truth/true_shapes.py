@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import galsim
 import numpy as np
-import numpy.typing as npt
 
+from ..numerics.arrays import FloatArray, IntArray
 from .true_frame import Truth
 from .truth_maps import PsfMap
 
 __all__ = ["size_and_ellipticity", "true_distortion", "true_moments"]
 
-FloatArray = npt.NDArray[np.float64]
 
 _LEAST_SIZE, _GREATEST_SIZE = 48, 192
 
@@ -29,7 +28,7 @@ def size_and_ellipticity(xx: FloatArray, yy: FloatArray, xy: FloatArray) -> tupl
         return radius, (xx - yy) / (xx + yy), 2 * xy / (xx + yy)
 
 
-def true_moments(truth: Truth, galaxies: npt.NDArray[np.int64]) -> FloatArray:
+def true_moments(truth: Truth, galaxies: IntArray) -> FloatArray:
     """Return the adaptive moments (n, 3) xx, yy, xy (pixel^2) of galaxies by GalSim, nan where it finds none."""
     psf = PsfMap.fit(truth)
     moments = np.full((len(galaxies), 3), np.nan)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..image.sky_wcs import gnomonic
+from ..numerics.arrays import FloatArray
 from .true_frame import CCD_CENTRE, CCD_HALF, Truth
 
 __all__ = ["PsfMap", "SkyMap"]
 
-FloatArray = npt.NDArray[np.float64]
 
 # The optics' distortion and the projection need the fifth order for 0.03 mas; a PSF that changes by a few per cent
 # needs the third for a ten thousandth of its peak.

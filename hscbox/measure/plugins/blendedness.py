@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 import lsst.pex.config as pex_config
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.catalog.schema import Schema
 from hscbox.numerics.compiler import njit
 
+from ...numerics.arrays import FloatArray
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out
 from ..plugin import Plugin, register
@@ -91,7 +91,7 @@ class Blendedness(Plugin):
         catalog[f"{name}_flag"] = context.centroid_failed | ~usable | no_light
 
 
-def _old_blendedness(context: MeasurementContext) -> NDArray[np.float64]:
+def _old_blendedness(context: MeasurementContext) -> FloatArray:
     """Return child.parent / child.child - 1 over the footprints (n,); 0 for what is not a child."""
     result = np.zeros(len(context))
     flat, pixels = context.blends.reshape(-1), context.pixels

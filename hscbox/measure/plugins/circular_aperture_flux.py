@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import lsst.pex.config as pex_config
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.catalog.schema import Schema
 from hscbox.image.exposure import CardValue
 from hscbox.numerics.compiler import njit
 
+from ...numerics.arrays import FloatArray, IntArray
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out
 from ..plugin import Plugin, register
@@ -74,9 +74,9 @@ class CircularApertureFlux(Plugin):
         self,
         context: MeasurementContext,
         radius: float,
-        flux: NDArray[np.float64],
-        error: NDArray[np.float64],
-        flags: NDArray[np.int64],
+        flux: FloatArray,
+        error: FloatArray,
+        flags: IntArray,
     ) -> None:
         catalog, name = context.catalog, f"{self.name}_{aperture_label(radius)}"
         catalog[f"{name}_flux"], catalog[f"{name}_fluxSigma"] = flux, error

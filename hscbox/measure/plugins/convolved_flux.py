@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 import lsst.pex.config as pex_config
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.catalog.schema import Schema
 from hscbox.image.exposure import CardValue
 from hscbox.numerics.compiler import njit
 
+from ...numerics.arrays import BoolArray, FloatArray, IntArray
 from ..context import MeasurementContext
 from ..elliptical_flux import aperture_weights, scaled_ellipse, weighted_sum
 from ..pixels import put_back, take_out
@@ -113,20 +113,18 @@ class ConvolvedFlux(Plugin):
             any_failure = any_failure | failed
         catalog[f"{name}_flag"] = any_failure
 
-    def _kron(self, context: MeasurementContext) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def _kron(self, context: MeasurementContext) -> tuple[FloatArray, BoolArray]:
         kron = "ext_photometryKron_KronFlux"
         if f"{kron}_radius" not in context.catalog:
             return np.full(len(context), np.nan), np.ones(len(context), dtype=np.bool_)
         radius = context.catalog[f"{kron}_radius"].astype(np.float64)
-        failed: NDArray[np.bool_] = context.catalog[f"{kron}_flag"].copy()
+        failed: BoolArray = context.catalog[f"{kron}_flag"].copy()
         return radius, failed
 
-    def _fill_circle(
-        self, context: MeasurementContext, name: str, values: NDArray[np.float64], flags: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
+    def _fill_circle(self, context: MeasurementContext, name: str, values: FloatArray, flags: IntArray) -> BoolArray:
         catalog = context.catalog
         catalog[f"{name}_flux"], catalog[f"{name}_fluxSigma"] = values.T
-        failed: NDArray[np.bool_] = ((flags & TRUNCATED) != 0) | ~np.isfinite(values[:, 0])
+        failed: BoolArray = ((flags & TRUNCATED) != 0) | ~np.isfinite(values[:, 0])
         catalog[f"{name}_flag_apertureTruncated"] = (flags & TRUNCATED) != 0
         catalog[f"{name}_flag_sincCoeffsTruncated"] = (flags & COEFFS_TRUNCATED) != 0
         catalog[f"{name}_flag"] = failed | context.centroid_failed

@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 
 import lsst.pex.config as pex_config
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.catalog.schema import Schema
 from hscbox.image.psf import Psf
 from hscbox.numerics.compiler import njit
 
+from ...numerics.arrays import FloatArray, IntArray
 from ..centroid_check import reset_outside_footprint
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out
@@ -101,9 +101,7 @@ class SdssCentroid(Plugin):
         catalog[f"{name}_xSigma"], catalog[f"{name}_ySigma"] = x_error, y_error
 
 
-def _cell_kernels(
-    psf: Psf, x: NDArray[np.int64], y: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+def _cell_kernels(psf: Psf, x: IntArray, y: IntArray) -> tuple[FloatArray, FloatArray, IntArray]:
     """Return PSF kernels (m, size, size) of cells, their sigmas (m,) [px], and the cell (n,) of every source."""
     cells, cell = np.unique(np.stack([x, y], axis=1) // _CELL, axis=0, return_inverse=True)
     centre = (cells + 0.5) * _CELL

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 import lsst.pex.config as pex_config
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.catalog.schema import Schema
 from hscbox.numerics.adaptive_moments import MAX_ITER, SHIFT, UNWEIGHTED, UNWEIGHTED_BAD, adaptive_moments
 from hscbox.numerics.compiler import njit
 
+from ...numerics.arrays import BoolArray, FloatArray
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out
 from ..plugin import Plugin, register
@@ -75,7 +75,7 @@ class SdssShape(Plugin):
         for column, ending in enumerate((*_TERMS, "x", "y", "flux")):
             catalog[f"{name}_{ending}"] = table[:, column]
         self._fill_errors(context, table)
-        psf_failed: NDArray[np.bool_] = np.zeros(len(x), dtype=np.bool_)
+        psf_failed: BoolArray = np.zeros(len(x), dtype=np.bool_)
         if self.config.doMeasurePsf:
             psf_failed = np.asarray(np.isnan(context.psf_shape).any(axis=1))
             for column, term in enumerate(_TERMS):
@@ -87,7 +87,7 @@ class SdssShape(Plugin):
         catalog[f"{name}_flag_maxIter"] = (flags & MAX_ITER) != 0
         catalog[f"{name}_flag"] = (flags != 0) | psf_failed | context.centroid_failed
 
-    def _fill_errors(self, context: MeasurementContext, table: NDArray[np.float64]) -> None:
+    def _fill_errors(self, context: MeasurementContext, table: FloatArray) -> None:
         catalog, name = context.catalog, self.name
         x, y = context.centroid
         height, width = context.exposure.variance.shape
@@ -103,9 +103,7 @@ class SdssShape(Plugin):
                 catalog[f"{name}_flux_{term}_Cov"] = factor * covariance[:, 0, k + 1]
 
 
-def moment_errors(
-    peak: NDArray[np.float64], moments: NDArray[np.float64], variance: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def moment_errors(peak: FloatArray, moments: FloatArray, variance: FloatArray) -> FloatArray:
     """Return the covariance (n, 4, 4) of peak height, xx, yy and xy of Gaussian objects in white noise.
 
     Parameters

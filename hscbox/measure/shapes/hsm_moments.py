@@ -9,15 +9,13 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hscbox.numerics.compiler import njit
 from hscbox.numerics.weighted_sums import row_range, weighted_sums
 
+from ...numerics.arrays import FloatArray
+
 __all__ = ["HsmMoments", "hsm_moments"]
 
-FloatArray = NDArray[np.float64]
 
 _TOLERANCE = 1e-6
 # The weight is cut where it falls below a tenth of the tolerance.

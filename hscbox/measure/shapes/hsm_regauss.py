@@ -11,15 +11,14 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.numerics.compiler import njit
 
+from ...numerics.arrays import FloatArray
 from .hsm_moments import HsmMoments, hsm_moments
 
 __all__ = ["Regauss", "regauss"]
 
-FloatArray = NDArray[np.float64]
 
 # Reach of the galaxy's Gaussian, and how far from the centre the image must be right, in sigmas.
 _GAUSSIAN_REACH = 3.0

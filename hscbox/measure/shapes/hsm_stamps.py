@@ -5,33 +5,31 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.numerics.compiler import njit
 
+from ...numerics.arrays import BoolArray, FloatArray, Int32Array
 from ..pixels import put_back, take_out
 from .hsm_moments import HsmMoments, hsm_moments
 
 __all__ = ["HsmSources", "box_of", "masked_stamp", "measure_sources", "moments_of"]
 
-FloatArray = NDArray[np.float64]
-
 
 class HsmSources(NamedTuple):
     """HSM moments of sources."""
 
-    good: NDArray[np.bool_]
+    good: BoolArray
     """(n,) whether they could be measured."""
     table: FloatArray
     """(n, 7) x, y, xx, yy, xy, sum, rho4 of `HsmMoments`, x and y in the exposure."""
-    empty: NDArray[np.bool_]
+    empty: BoolArray
     """(n,) whether the footprint has no pixels."""
-    not_contained: NDArray[np.bool_]
+    not_contained: BoolArray
     """(n,) whether the centroid lies outside of the footprint's box."""
 
 
 def measure_sources(
-    pixels: Any, mask: NDArray[np.int32], bad: int, x: FloatArray, y: FloatArray, sigma: FloatArray
+    pixels: Any, mask: Int32Array, bad: int, x: FloatArray, y: FloatArray, sigma: FloatArray
 ) -> HsmSources:
     """Measure the moments of sources in the boxes of their footprints.
 

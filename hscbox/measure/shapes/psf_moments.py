@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hscbox.numerics.adaptive_moments import adaptive_moments
 from hscbox.numerics.compiler import njit
 
+from ...numerics.arrays import FloatArray
+
 __all__ = ["stamp_moments"]
 
 
-def stamp_moments(stamps: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+def stamp_moments(stamps: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     """Return the moments xx, yy, xy (n, 3) [px^2] of `stamps` (n, size, size) with centres x, y (n,) in the stamps.
 
     Rows of stamps whose moments cannot be measured are nan.
     """
-    moments: NDArray[np.float64] = _stamp_moments(stamps, x, y)
+    moments: FloatArray = _stamp_moments(stamps, x, y)
     return moments
 
 
