@@ -5,7 +5,7 @@
 # make regress  all golden scenes, with regress.json and regress.xml
 # make survey  every CCD simulated, processed and compared with the truth (half an hour)
 # make validate-long  full frames in all bands and seeings against the truth, with many stars (half an hour)
-# make bench  core-seconds per stage;  make lint  ruff and mypy;  make venv  only the set-up
+# make bench  core-seconds per stage;  make lint  ruff, mypy, the order of imports;  make venv  only the set-up
 
 PYTHON ?= python3
 VENV := .venv
@@ -59,7 +59,9 @@ regress: venv
 
 lint: venv
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 base:
 	@test -n "$(ENGINE)" || { echo "This needs podman or docker; neither is on the PATH (or give ENGINE=...)" >&2; exit 2; }

@@ -37,7 +37,8 @@ from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
 from hscbox.image.psf import GaussianPsf
 from hscbox.image.wcs import initial_wcs
-from hscbox.isr.task import IsrConfig, IsrTask
+from hscbox.isr.config import IsrConfig
+from hscbox.isr.task import IsrTask
 from hscbox.products.masked_image import read_image
 from hscbox.simulate.effects import Effects
 from hscbox.simulate.electronics import add_crosstalk

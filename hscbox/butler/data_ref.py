@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 from .data_id import DataId
-
-if TYPE_CHECKING:
-    from .butler import Butler
 
 __all__ = ["LEVELS", "ButlerSubset", "DataRef"]
 
@@ -20,10 +17,23 @@ LEVELS: dict[str, frozenset[str]] = {
 }
 
 
+class _Butler(Protocol):
+    """What a reference asks of the butler that made it."""
+
+    @property
+    def get(self) -> Callable[..., Any]: ...
+    @property
+    def put(self) -> Callable[..., Any]: ...
+    @property
+    def datasetExists(self) -> Callable[..., bool]: ...  # noqa: N802
+    @property
+    def subset(self) -> Callable[..., ButlerSubset]: ...
+
+
 class DataRef:
     """A butler together with a data id and a default dataset type."""
 
-    def __init__(self, butler: Butler, dataset: str, level: str, data_id: DataId) -> None:
+    def __init__(self, butler: _Butler, dataset: str, level: str, data_id: DataId) -> None:
         self._butler = butler
         self._dataset = dataset
         self._level = level
@@ -56,7 +66,7 @@ class DataRef:
             return ButlerSubset([])
         return self._butler.subset(self._dataset, level or finer[0], self.dataId)
 
-    def getButler(self) -> Butler:  # noqa: N802
+    def getButler(self) -> _Butler:  # noqa: N802
         """Return the butler that made this reference."""
         return self._butler
 

@@ -54,7 +54,7 @@ def _read_png(path: Path) -> ByteArray:
 def _read_calib(path: Path) -> Any:
     """Read a master calibration together with the digest of its bytes; planes that say nothing are not kept."""
     from ..image.calib_image import CalibImage
-    from ..products.exposure import read_image
+    from ..products.masked_image import read_image
 
     image, mask, variance, _ = read_image(path)
     mask = mask if mask is not None and mask.any() else None
@@ -63,7 +63,7 @@ def _read_calib(path: Path) -> Any:
 
 
 def _write_calib(path: Path, value: Any) -> None:
-    from ..products.exposure import write_masked_image
+    from ..products.masked_image import write_masked_image
 
     write_masked_image(path, value.image, value.mask, value.variance, {})
 

@@ -18,7 +18,7 @@ from .registry import CREATE_RAW, CREATE_RAW_VISIT, REGISTRY_NAME, Registry
 from .repository import open_repository
 from .templates import DATASETS
 
-__all__ = ["IngestOptions", "IngestReport", "ingest_images"]
+__all__ = ["ingest_images"]
 
 log = logging.getLogger("ingest")
 

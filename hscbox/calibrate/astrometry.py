@@ -10,7 +10,7 @@ import numpy as np
 
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import AstrometryError, WcsGateError
-from ..image.wcs import SkyWcs
+from ..image.sky_wcs import SkyWcs
 from ..task_metadata import timed, timed_method
 from .fit_wcs import FitTanSipWcsConfig, WcsFit, fit_with_rejection
 from .matcher import Match, MatchOptimisticBConfig

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..image.sky_wcs import gnomonic
-from ..image.wcs import SkyWcs
+from ..image.sky_wcs import SkyWcs, gnomonic
 from ..numerics.arrays import FloatArray
 
 __all__ = ["RAD_TO_ARCSEC", "describing_order", "design_matrix", "distortion_prior", "likely_deviation"]

@@ -14,8 +14,7 @@ import numpy as np
 
 from ..catalog.htm import separation
 from ..errors import AstrometryError, MatchesRejectedError
-from ..image.sky_wcs import gnomonic
-from ..image.wcs import SkyWcs
+from ..image.sky_wcs import SkyWcs, gnomonic
 from ..numerics.arrays import BoolArray, FloatArray
 from ..numerics.statistics import SIGMA_PER_IQR
 from .camera_distortion import RAD_TO_ARCSEC, describing_order, design_matrix, distortion_prior

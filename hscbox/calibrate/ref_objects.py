@@ -14,8 +14,7 @@ from ..catalog.htm import trixels_in_circle
 from ..catalog.reference import ShardReader, add_filter_aliases, flux_field, load_region
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import MissingInputError
-from ..image.sky_wcs import gnomonic
-from ..image.wcs import SkyWcs
+from ..image.sky_wcs import SkyWcs, gnomonic
 from ..numerics.arrays import FloatArray
 from ..task_metadata import timed_as
 

@@ -9,8 +9,7 @@ import numpy as np
 from ..camera.distortion import PIXEL_SCALE
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import NoMatchError
-from ..image.sky_wcs import gnomonic
-from ..image.wcs import SkyWcs
+from ..image.sky_wcs import SkyWcs, gnomonic
 from ..numerics.arrays import BoolArray, FloatArray, IntArray
 from ..task_metadata import timed_as
 from .matcher import Match, MatchOptimisticBConfig, find_pattern, match_under, start_map

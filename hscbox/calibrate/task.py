@@ -18,7 +18,7 @@ from ..errors import AstrometryError, DataError, NoSourcesError
 from ..image.background import BackgroundModel
 from ..image.exposure import Exposure
 from ..image.photo_calib import PhotoCalib
-from ..image.wcs import SkyWcs
+from ..image.sky_wcs import SkyWcs
 from ..measure.apply_apcorr import ApplyApCorrConfig, ApplyApCorrTask
 from ..measure.catalog_calculation import CatalogCalculationConfig, CatalogCalculationTask
 from ..measure.task import SingleFrameMeasurementConfig, SingleFrameMeasurementTask

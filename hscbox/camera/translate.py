@@ -18,9 +18,9 @@ from ..errors import DamagedInputError, InputError, UnsafeInputError
 from .camera import LEADING_ROWS, OVERSCAN_ROWS, RAW_HEIGHT, RAW_WIDTH
 from .filters import registry_name
 from .header_values import number, refuse, shown, text, whole_number
-from .path_part import PATH_PART, is_path_part
+from .path_part import is_path_part
 
-__all__ = ["COMMISSIONING_CCDS", "PATH_PART", "RawRecord", "translate_header"]
+__all__ = ["COMMISSIONING_CCDS", "RawRecord", "translate_header"]
 
 FIRST_DAY_MJD = 55927
 """2012-01-01: pointing 0."""

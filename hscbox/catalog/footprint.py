@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hscbox.camera.boxes import Box
+from ..camera.boxes import Box
 
 __all__ = ["PEAK_DTYPE", "Footprint", "HeavyPixels", "make_peaks", "merge_spans", "spans_from_mask"]
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from .footprint import Footprint
 from .schema import Schema
-
-if TYPE_CHECKING:
-    from .source_catalog import SourceCatalog
 
 __all__ = ["Angle", "Record"]
 
@@ -34,6 +31,15 @@ class Angle(float):
         return math.degrees(self) * 3600.0
 
 
+class _Catalog(Protocol):
+    """What a record asks of the catalogue that it is a row of."""
+
+    schema: Schema
+    footprints: list[Footprint | None]
+
+    def column(self, name: str) -> np.ndarray: ...
+
+
 class Record:
     """One row of a catalogue: a view, through which values can be read and set.
 
@@ -42,7 +48,7 @@ class Record:
 
     __slots__ = ("_catalog", "_row")
 
-    def __init__(self, catalog: SourceCatalog, row: int) -> None:
+    def __init__(self, catalog: _Catalog, row: int) -> None:
         self._catalog = catalog
         self._row = row
 

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from hscbox.image.exposure import Metadata
-from hscbox.image.photo_calib import PhotoCalib
-
+from ..fits.metadata import Metadata
+from ..image.photo_calib import PhotoCalib
 from .footprint import Footprint
-from .record import Angle, Record
+from .record import Record
 from .schema import Field, Schema
 
-__all__ = ["Angle", "Record", "SourceCatalog", "magnitudes", "make_minimal_schema"]
+__all__ = ["SourceCatalog", "magnitudes", "make_minimal_schema"]
 
 
 def make_minimal_schema() -> Schema:

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from hscbox.numerics.compiler import njit
-
 from ..numerics.arrays import FloatArray, IntArray
+from ..numerics.compiler import njit
 
 __all__ = ["gram_matrices", "normal_product", "project", "project_all", "resampling_taps", "spread", "spread_all"]
 

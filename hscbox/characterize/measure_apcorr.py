@@ -8,15 +8,14 @@ from collections.abc import Sequence
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.catalog.schema import Schema
-from hscbox.catalog.source_catalog import SourceCatalog
-from hscbox.errors import ApCorrError
-from hscbox.image.bounded_field import ApCorrMap, ChebyshevField
-from hscbox.image.exposure import Exposure
-from hscbox.numerics.statistics import SIGMA_PER_IQR
-from hscbox.task_metadata import timed_method
-
+from ..catalog.schema import Schema
+from ..catalog.source_catalog import SourceCatalog
+from ..errors import ApCorrError
+from ..image.bounded_field import ApCorrMap, ChebyshevField
+from ..image.exposure import Exposure
 from ..numerics.arrays import BoolArray, FloatArray
+from ..numerics.statistics import SIGMA_PER_IQR
+from ..task_metadata import timed_method
 
 __all__ = ["ApCorrFieldConfig", "MeasureApCorrConfig", "MeasureApCorrTask", "fit_correction"]
 

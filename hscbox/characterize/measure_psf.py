@@ -8,16 +8,15 @@ from dataclasses import dataclass
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.catalog.footprint import Footprint
-from hscbox.catalog.schema import Schema
-from hscbox.catalog.source_catalog import SourceCatalog
-from hscbox.errors import NoPsfStarsError
-from hscbox.image.exposure import Exposure
-from hscbox.image.psf import PsfexPsf
-from hscbox.measure.noise_replacer import noise_level
-from hscbox.task_metadata import record, timed_method
-
+from ..catalog.footprint import Footprint
+from ..catalog.schema import Schema
+from ..catalog.source_catalog import SourceCatalog
+from ..errors import NoPsfStarsError
+from ..image.exposure import Exposure
+from ..image.psf import PsfexPsf
+from ..measure.noise_replacer import noise_level
 from ..numerics.arrays import BoolArray, FloatArray, IntArray
+from ..task_metadata import record, timed_method
 from .psf_candidates import extract_candidates, has_stamp
 from .psf_determiner import PsfDeterminerConfig, determine_psf
 from .star_selector import ObjectSizeStarSelectorConfig, select_stars

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.ndimage
 
-from hscbox.catalog.footprint import Footprint
-from hscbox.image.exposure import Exposure
-from hscbox.image.mask import mask_bits
-
+from ..catalog.footprint import Footprint
+from ..image.exposure import Exposure
+from ..image.mask import mask_bits
 from ..numerics.arrays import BoolArray, FloatArray
 
 __all__ = ["PsfCandidates", "extract_candidates", "has_stamp"]

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.errors import PsfFitError, TooFewPsfCandidatesError
-from hscbox.image.psf import PsfexPsf, polynomial_basis
-
+from ..errors import PsfFitError, TooFewPsfCandidatesError
+from ..image.psf import PsfexPsf, polynomial_basis
 from ..numerics.arrays import BoolArray, FloatArray
 from .psf_candidates import PsfCandidates
 from .psf_fit import Stars, correction, fit_profile, fluxes_and_models, profile_components, stamp_weights

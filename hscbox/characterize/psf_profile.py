@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import scipy.ndimage
 
-from hscbox.numerics.compiler import njit
-
 from ..numerics.arrays import FloatArray
+from ..numerics.compiler import njit
 
 __all__ = ["N_MODES", "Profile", "image_modes", "profile_modes", "sampled_profile"]
 

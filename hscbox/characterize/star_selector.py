@@ -9,8 +9,7 @@ from __future__ import annotations
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.errors import NoPsfStarsError
-
+from ..errors import NoPsfStarsError
 from ..numerics.arrays import BoolArray, FloatArray
 
 __all__ = ["ObjectSizeStarSelectorConfig", "select_stars", "stellar_cluster", "usable_sources"]

@@ -11,20 +11,19 @@ from dataclasses import dataclass, field
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.catalog.schema import Schema
-from hscbox.catalog.source_catalog import SourceCatalog, make_minimal_schema
-from hscbox.detect.background import BackgroundConfig, fit_background
-from hscbox.detect.detection import SourceDetectionConfig, SourceDetectionTask, make_source_catalog
-from hscbox.detect.repair import RepairConfig, RepairTask
-from hscbox.errors import ApCorrError, NoSourcesError
-from hscbox.image.background import BackgroundModel
-from hscbox.image.exposure import Exposure
-from hscbox.image.psf import GaussianPsf
-from hscbox.measure.apply_apcorr import ApplyApCorrConfig, ApplyApCorrTask
-from hscbox.measure.catalog_calculation import CatalogCalculationConfig, CatalogCalculationTask
-from hscbox.measure.task import SingleFrameMeasurementConfig, SingleFrameMeasurementTask
-from hscbox.task_metadata import timed_method
-
+from ..catalog.schema import Schema
+from ..catalog.source_catalog import SourceCatalog, make_minimal_schema
+from ..detect.background import BackgroundConfig, fit_background
+from ..detect.detection import SourceDetectionConfig, SourceDetectionTask, make_source_catalog
+from ..detect.repair import RepairConfig, RepairTask
+from ..errors import ApCorrError, NoSourcesError
+from ..image.background import BackgroundModel
+from ..image.exposure import Exposure
+from ..image.psf import GaussianPsf
+from ..measure.apply_apcorr import ApplyApCorrConfig, ApplyApCorrTask
+from ..measure.catalog_calculation import CatalogCalculationConfig, CatalogCalculationTask
+from ..measure.task import SingleFrameMeasurementConfig, SingleFrameMeasurementTask
+from ..task_metadata import timed_method
 from .measure_apcorr import MeasureApCorrConfig, MeasureApCorrTask
 from .measure_psf import MeasurePsfConfig, MeasurePsfResult, MeasurePsfTask
 

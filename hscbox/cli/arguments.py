@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from ..errors import MissingInputError, UsageError
 from ..runs.arguments import DEFAULT_TIMEOUT, ProcessCcdArguments
 
-__all__ = ["ProcessCcdArguments", "expand_argument_files", "parse_process_ccd", "positive"]
+__all__ = ["expand_argument_files", "parse_process_ccd", "positive"]
 
 _EXAMPLE = "example: %(prog)s input --output output --id visit=40984 ccd=55 -j 2"
 

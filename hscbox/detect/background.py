@@ -13,12 +13,11 @@ from dataclasses import replace
 import numpy as np
 from lsst.pex.config import ChoiceField, Config, Field, ListField, RangeField
 
-from hscbox.errors import BackgroundError
-from hscbox.image.background import BackgroundModel, cell_starts
-from hscbox.image.mask import mask_bits
-from hscbox.numerics.statistics import SIGMA_PER_IQR
-
+from ..errors import BackgroundError
+from ..image.background import BackgroundModel, cell_starts
+from ..image.mask import mask_bits
 from ..numerics.arrays import BoolArray, Float32Array, Int32Array
+from ..numerics.statistics import SIGMA_PER_IQR
 from .cell_statistics import cell_statistics
 from .source_wings import SourceWings, predict_wings
 

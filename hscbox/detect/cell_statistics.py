@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hscbox.numerics.compiler import njit
-from hscbox.numerics.statistics import clipped_mean, good_values, median
-
 from ..numerics.arrays import Float32Array, FloatArray, Int32Array, IntArray
+from ..numerics.compiler import njit
+from ..numerics.statistics import clipped_mean, good_values, median
 from .source_wings import BLOCK, SourceWings
 
 __all__ = ["cell_statistics"]

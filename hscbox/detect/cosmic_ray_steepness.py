@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hscbox.numerics.compiler import njit
-
 from ..numerics.arrays import Float32Array, FloatArray, Int32Array
+from ..numerics.compiler import njit
 
 __all__ = ["Steepness", "any_around", "is_steep", "steepness_of", "step_of"]
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hscbox.numerics.compiler import njit
-
 from ..numerics.arrays import BoolArray, Float32Array, FloatArray, Int32Array, IntArray
+from ..numerics.compiler import njit
 from .cosmic_ray_steepness import Steepness, any_around, is_steep
 from .cosmic_ray_values import replace_pixels
 

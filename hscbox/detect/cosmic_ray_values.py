@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hscbox.numerics.compiler import njit
-
 from ..numerics.arrays import BoolArray, Float32Array, IntArray
+from ..numerics.compiler import njit
 
 __all__ = ["replace_pixels"]
 

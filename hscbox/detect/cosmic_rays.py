@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hscbox.errors import TooManyCosmicRaysError
-from hscbox.image.mask import mask_bits
-from hscbox.numerics.compiler import njit
-
+from ..errors import TooManyCosmicRaysError
+from ..image.mask import mask_bits
 from ..numerics.arrays import BoolArray, Float32Array, FloatArray, Int32Array, IntArray
+from ..numerics.compiler import njit
 from .cosmic_ray_steepness import Steepness, any_around, is_steep
 from .cosmic_ray_tracks import follow_tracks
 from .cosmic_ray_values import replace_pixels

@@ -13,16 +13,15 @@ import math
 import numpy as np
 from lsst.pex.config import ChoiceField, Config, DictField, Field, ListField, RangeField
 
-from hscbox.catalog.footprint import Footprint
-from hscbox.catalog.schema import Field as Column
-from hscbox.catalog.schema import Schema
-from hscbox.catalog.source_catalog import SourceCatalog
-from hscbox.image.exposure import Exposure
-from hscbox.image.mask import mask_bits
-from hscbox.numerics.statistics import median
-from hscbox.task_metadata import timed_method
-
+from ..catalog.footprint import Footprint
+from ..catalog.schema import Field as Column
+from ..catalog.schema import Schema
+from ..catalog.source_catalog import SourceCatalog
+from ..image.exposure import Exposure
+from ..image.mask import mask_bits
 from ..numerics.arrays import Float32Array, FloatArray
+from ..numerics.statistics import median
+from ..task_metadata import timed_method
 from .deblend_blend import BlendSettings, Child, deblend_footprint
 from .deblend_peaks import contrast_kernel, join_saturated_peaks, significant_peaks
 from .deblend_psf import PointSourceLimits

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hscbox.numerics.compiler import njit
-
 from ..numerics.arrays import BoolArray, ByteArray, Float32Array, FloatArray, IntArray
+from ..numerics.compiler import njit
 
 __all__ = ["apportion", "stamp_pixels", "template_pixels"]
 

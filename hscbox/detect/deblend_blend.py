@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hscbox.catalog.footprint import Footprint, HeavyPixels
-from hscbox.image.exposure import Exposure
-from hscbox.image.psf import Psf
-
+from ..catalog.footprint import Footprint, HeavyPixels
+from ..image.exposure import Exposure
+from ..image.psf import Psf
 from ..numerics.arrays import BoolArray, ByteArray, FloatArray, IntArray
 from ..numerics.median_filter import median_5x5
 from .deblend_apportion import apportion, stamp_pixels, template_pixels

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from hscbox.catalog.footprint import Footprint
-from hscbox.numerics.compiler import njit
-
+from ..catalog.footprint import Footprint
 from ..numerics.arrays import BoolArray, Float32Array, FloatArray, Int32Array, IntArray
+from ..numerics.compiler import njit
 from ..numerics.convolve import gaussian_kernel, kernel_width
 from .runs import count_run_bits
 from .shoulders import BROADER

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hscbox.image.psf import Psf
-
+from ..image.psf import Psf
 from ..numerics.arrays import BoolArray, ByteArray, Float32Array, FloatArray, IntArray
 from .deblend_psf_fit import fit_peaks
 

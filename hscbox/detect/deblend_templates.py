@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hscbox.numerics.compiler import njit
-
 from ..numerics.arrays import BoolArray, ByteArray, Float32Array, FloatArray
+from ..numerics.compiler import njit
 
 __all__ = ["has_flux_at_border", "make_monotonic", "ramp_image", "symmetric_template"]
 

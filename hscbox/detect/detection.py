@@ -12,18 +12,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from lsst.pex.config import ChoiceField, Config, ConfigField, Field, ListField, RangeField
 
-from hscbox.catalog.footprint import Footprint
-from hscbox.catalog.schema import Schema
-from hscbox.catalog.source_catalog import SourceCatalog
-from hscbox.errors import DataError
-from hscbox.image.background import BackgroundModel
-from hscbox.image.exposure import Exposure
-from hscbox.image.mask import mask_bits
-from hscbox.numerics.statistics import clipped_mean
-from hscbox.task_metadata import timed_method
-
+from ..catalog.footprint import Footprint
+from ..catalog.schema import Schema
+from ..catalog.source_catalog import SourceCatalog
+from ..errors import DataError
+from ..image.background import BackgroundModel
+from ..image.exposure import Exposure
+from ..image.mask import mask_bits
 from ..numerics.arrays import Float32Array, Int32Array
 from ..numerics.convolve import kernel_width, smooth
+from ..numerics.statistics import clipped_mean
+from ..task_metadata import timed_method
 from .background import BackgroundConfig, fit_background
 from .footprints import Detections, find_footprints, grow_footprints
 from .shoulders import add_shoulder_peaks

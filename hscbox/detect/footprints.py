@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hscbox.catalog.footprint import PEAK_DTYPE, Footprint
-
+from ..catalog.footprint import PEAK_DTYPE, Footprint
 from ..numerics.arrays import Float32Array, Int32Array, IntArray
 from .runs import label_runs, paint_disc, peak_pixels, runs_above, runs_of_painted, set_run_bits
 

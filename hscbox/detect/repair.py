@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from lsst.pex.config import ChoiceField, Config, ConfigField, Field, RangeField
 
-from hscbox.image.exposure import Exposure
-from hscbox.image.mask import mask_bits
-from hscbox.numerics.statistics import median
-from hscbox.task_metadata import timed_method
-
+from ..image.exposure import Exposure
+from ..image.mask import mask_bits
+from ..numerics.statistics import median
+from ..task_metadata import timed_method
 from .cosmic_ray_steepness import steepness_of
 from .cosmic_ray_tracks import WIDEST
 from .cosmic_ray_values import replace_pixels

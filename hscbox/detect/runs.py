@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hscbox.numerics.compiler import njit
-
 from ..numerics.arrays import ByteArray, Float32Array, Int32Array, IntArray
+from ..numerics.compiler import njit
 
 __all__ = [
     "count_run_bits",

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hscbox.image.mask import mask_bits
-from hscbox.numerics.compiler import njit
-
+from ..image.mask import mask_bits
 from ..numerics.arrays import BoolArray, Float32Array, FloatArray, Int32Array, IntArray
+from ..numerics.compiler import njit
 from ..numerics.convolve import gaussian_kernel, kernel_width, smooth
 from .footprints import Detections, with_peaks
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import irfft2, next_fast_len, rfft2
 
-from hscbox.numerics.compiler import njit
-from hscbox.numerics.statistics import clipped_mean
-
 from ..numerics.arrays import Float32Array, FloatArray, Int32Array, IntArray
+from ..numerics.compiler import njit
+from ..numerics.statistics import clipped_mean
 
 __all__ = ["BLOCK", "SourceWings", "predict_wings"]
 

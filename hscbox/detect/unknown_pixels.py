@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hscbox.image.mask import mask_bits
-
+from ..image.mask import mask_bits
 from ..numerics.arrays import BoolArray, Float32Array, Int32Array
 
 __all__ = ["blank_unknown", "unknown_pixels"]

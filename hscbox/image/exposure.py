@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ..fits.metadata import CardValue, Metadata
+from ..fits.metadata import Metadata
 from ..numerics.arrays import Float32Array, FloatArray, Int32Array
 
 if TYPE_CHECKING:
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from .bounded_field import ApCorrMap
     from .photo_calib import PhotoCalib
     from .psf import Psf
-    from .wcs import SkyWcs
+    from .sky_wcs import SkyWcs
 
-__all__ = ["CardValue", "Exposure", "Metadata"]
+__all__ = ["Exposure"]
 
 
 @dataclass

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..camera.detector import Detector
     from ..camera.visit_info import VisitInfo
 
-__all__ = ["SkyWcs", "initial_wcs"]
+__all__ = ["initial_wcs"]
 
 _ORDER = 5
 _GRID = 24

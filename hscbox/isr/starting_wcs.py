@@ -9,7 +9,8 @@ import numpy as np
 
 from ..camera.detector import Detector
 from ..camera.visit_info import VisitInfo
-from ..image.wcs import SkyWcs, initial_wcs
+from ..image.sky_wcs import SkyWcs
+from ..image.wcs import initial_wcs
 
 __all__ = ["starting_wcs"]
 

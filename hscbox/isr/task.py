@@ -44,7 +44,7 @@ from .starting_wcs import starting_wcs
 from .valid_polygon import valid_polygon
 from .variance import set_variance
 
-__all__ = ["IsrConfig", "IsrResult", "IsrTask", "RawPixels"]
+__all__ = ["IsrTask"]
 
 _AMPLIFIERS = "amplifiers.ecsv"
 """The camera's table of gains, read noises, saturation levels and linearity coefficients."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.catalog.schema import Schema
-from hscbox.catalog.source_catalog import SourceCatalog
-from hscbox.image.bounded_field import ApCorrMap
+from ..catalog.schema import Schema
+from ..catalog.source_catalog import SourceCatalog
+from ..image.bounded_field import ApCorrMap
 
 __all__ = ["ApplyApCorrConfig", "ApplyApCorrTask"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.catalog.schema import Schema
-from hscbox.catalog.source_catalog import SourceCatalog
-from hscbox.task_metadata import timed_method
+from ..catalog.schema import Schema
+from ..catalog.source_catalog import SourceCatalog
+from ..task_metadata import timed_method
 
 __all__ = ["CatalogCalculationConfig", "CatalogCalculationTask", "ClassificationExtendednessConfig"]
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hscbox.numerics.compiler import njit
-
 from ..numerics.arrays import BoolArray, FloatArray
+from ..numerics.compiler import njit
 from .context import MeasurementContext
 
 __all__ = ["reset_outside_footprint"]

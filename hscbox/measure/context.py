@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hscbox.catalog.footprint import Footprint
-from hscbox.catalog.source_catalog import SourceCatalog
-from hscbox.image.exposure import Exposure
-from hscbox.image.psf import Psf
-
+from ..catalog.footprint import Footprint
+from ..catalog.source_catalog import SourceCatalog
+from ..image.exposure import Exposure
+from ..image.psf import Psf
 from ..numerics.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from .pixels import SourcePixels
 from .shapes.hsm_stamps import HsmSources, measure_sources

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hscbox.numerics.compiler import njit
-
+from ..numerics.compiler import njit
 from .sinc_aperture import ellipse_weights, sinc_half_width
 
 __all__ = ["aperture_weights", "scaled_ellipse", "semi_minor", "weighted_sum"]

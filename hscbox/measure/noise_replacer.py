@@ -11,11 +11,10 @@ from collections.abc import Sequence
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.catalog.footprint import Footprint
-from hscbox.image.exposure import Metadata
-from hscbox.numerics.statistics import ClippedMean, clipped_mean
-
+from ..catalog.footprint import Footprint
+from ..fits.metadata import Metadata
 from ..numerics.arrays import Float32Array
+from ..numerics.statistics import ClippedMean, clipped_mean
 from .pixels import SourcePixels, gather_pixels
 
 __all__ = ["NoiseReplacerConfig", "describe_noise", "noise_level", "replace_by_noise"]

@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hscbox.catalog.footprint import Footprint
-from hscbox.numerics.compiler import njit
-
+from ..catalog.footprint import Footprint
 from ..numerics.arrays import Float32Array, IntArray
+from ..numerics.compiler import njit
 
 __all__ = ["SourcePixels", "gather_pixels", "put_back", "take_out"]
 

@@ -8,9 +8,8 @@ from typing import Any, ClassVar, TypeVar
 
 import lsst.pex.config as pex_config
 
-from hscbox.catalog.schema import Schema
-from hscbox.image.exposure import CardValue
-
+from ..catalog.schema import Schema
+from ..fits.metadata import CardValue
 from .context import MeasurementContext
 
 __all__ = ["PLUGINS", "Plugin", "PluginConfig", "register"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hscbox.numerics.compiler import njit
+from ..numerics.compiler import njit
 
 __all__ = ["ALMOST_NO_SECOND", "NOT_MAXIMUM", "NO_SECOND", "peak_of_3x3"]
 

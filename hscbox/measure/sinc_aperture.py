@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import scipy.special
 
-from hscbox.numerics.compiler import njit
-
 from ..numerics.arrays import FloatArray
+from ..numerics.compiler import njit
 
 __all__ = ["ellipse_weights", "sinc_half_width", "sine_integral_table"]
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.catalog.schema import Schema
-from hscbox.catalog.source_catalog import SourceCatalog
-from hscbox.errors import ConfigError, PsfFitError
-from hscbox.image.exposure import Exposure, Metadata
-from hscbox.task_metadata import timed_method
-
+from ..catalog.schema import Schema
+from ..catalog.source_catalog import SourceCatalog
+from ..errors import ConfigError, PsfFitError
+from ..fits.metadata import Metadata
+from ..image.exposure import Exposure
+from ..task_metadata import timed_method
 from . import plugins as _plugins
 from .context import CatalogRows, MeasurementContext
 from .noise_replacer import NoiseReplacerConfig, describe_noise, replace_by_noise

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hscbox.numerics.compiler import njit
-
 from .arrays import Float32Array, FloatArray
+from .compiler import njit
 
 __all__ = ["gaussian_kernel", "kernel_width", "smooth"]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hscbox.numerics.compiler import njit
-
 from .arrays import BoolArray, FloatArray, IntArray
+from .compiler import njit
 
 __all__ = ["median_5x5"]
 

@@ -13,7 +13,7 @@ from ..butler.data_id import DataId, suggestion
 from ..errors import UsageError
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
-from ..image.wcs import SkyWcs
+from ..image.sky_wcs import SkyWcs
 from ..numerics.arrays import Float32Array, FloatArray, Int32Array
 from .frames import get_or_say, read_exposure_dataset
 from .isr_runs import ISR_STEPS, recorded_isr_config, run_isr

@@ -12,7 +12,7 @@ from ..butler.butler import Butler
 from ..butler.data_id import EXPOSURE_KEYS, DataId, format_data_id, suggestion
 from ..errors import CalibNotFoundError, MissingInputError, UnknownDataIdError, UsageError
 from ..image.exposure import Exposure
-from ..image.wcs import SkyWcs
+from ..image.sky_wcs import SkyWcs
 from ..numerics.arrays import Int32Array
 
 __all__ = ["DATASETS", "Frame", "default_dataset", "get_or_say", "only_exposure", "read_exposure_dataset", "read_frame"]

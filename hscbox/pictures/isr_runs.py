@@ -7,7 +7,8 @@ import copy
 from ..butler.butler import Butler
 from ..butler.data_id import DataId
 from ..image.exposure import Exposure
-from ..isr.task import IsrConfig, IsrTask
+from ..isr.config import IsrConfig
+from ..isr.task import IsrTask
 from ..pipeline.config_store import load_config
 from ..pipeline.inputs import Inputs, isr_inputs
 from ..pipeline.process_ccd import ProcessCcdConfig

@@ -14,7 +14,7 @@ from ..camera.boxes import Box
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import UsageError
 from ..image.mask import mask_bits
-from ..image.wcs import SkyWcs
+from ..image.sky_wcs import SkyWcs
 from ..numerics.arrays import FloatArray, Int32Array
 from ..numerics.statistics import SIGMA_PER_IQR, quantiles
 from .compare import Comparison, compare, step_named

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..butler.butler import Butler
+from ..butler.data_id import DataId
 from ..butler.derived import exposure_id
 from ..camera.camera import load_camera
 from ..camera.detector import Detector
 from ..camera.filters import canonical_name
 from ..camera.visit_info import visit_info_from_header
 from ..errors import FocusCcdError
-from ..isr.task import IsrConfig
+from ..isr.config import IsrConfig
 from ..machine.files import sha256_file
 
-__all__ = ["DataId", "Inputs", "isr_inputs", "science_detector"]
-
-DataId = Mapping[str, int | str | float]
+__all__ = ["Inputs", "isr_inputs", "science_detector"]
 
 
 @dataclass

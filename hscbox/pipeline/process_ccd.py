@@ -14,6 +14,7 @@ import lsst.pex.config as pex_config
 
 from .. import __version__
 from ..butler.butler import Butler
+from ..butler.data_id import DataId
 from ..calibrate.ref_objects import ReferenceShards
 from ..calibrate.task import CalibrateConfig, CalibrateResult, CalibrateTask
 from ..camera.distortion import PIXEL_SCALE
@@ -21,11 +22,13 @@ from ..characterize.task import CharacterizeImageConfig, CharacterizeImageTask, 
 from ..errors import HscboxError
 from ..image.background import BackgroundModel
 from ..image.exposure import Exposure
-from ..isr.task import IsrConfig, IsrResult, IsrTask
+from ..isr.config import IsrConfig
+from ..isr.result import IsrResult
+from ..isr.task import IsrTask
 from ..machine.files import output_failure, sha256_file
 from ..products.matches import write_denormalized
 from ..task_metadata import TaskMetadata, collecting, timed
-from .inputs import DataId, Inputs, isr_inputs
+from .inputs import Inputs, isr_inputs
 from .provenance import run_record
 from .references import References
 

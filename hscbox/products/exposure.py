@@ -23,17 +23,17 @@ from ..fits.read import ReadUnit, header_metadata, naming, read_first_header, re
 from ..fits.write import primary_unit, write_units
 from ..image.exposure import Exposure
 from ..image.photo_calib import PhotoCalib
-from ..image.wcs import SkyWcs
+from ..image.sky_wcs import SkyWcs
 from .archive_components import add_ap_corr, add_polygon, load_ap_corr, load_filter, load_photo_calib, load_polygon
 from .archive_psf import add_psf, load_psf
-from .masked_image import STRUCTURAL, read_image, write_masked_image
+from .masked_image import STRUCTURAL
 from .planes import mask_from_file, origin_from_header, plane_unit
 from .visit_info import VISIT_INFO_KEYS, visit_info_cards, visit_info_from_cards
 
 if TYPE_CHECKING:
     from ..camera.detector import Detector
 
-__all__ = ["read_exposure", "read_exposure_metadata", "read_image", "write_exposure", "write_masked_image"]
+__all__ = ["read_exposure", "read_exposure_metadata", "write_exposure"]
 
 _IDS = {"AP_CORR_MAP": "AP_CORR_MAP_ID", "PSF": "PSF_ID", "VALID_POLYGON": "VALID_POLYGON_ID"}
 _ARCHIVE_KEYS = (

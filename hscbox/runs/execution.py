@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..butler.butler import Butler
+from ..butler.data_id import DataId
 from ..errors import ExitStatus, HscboxError
 from ..machine.environment import keep_freed_memory
 from ..machine.logs import configure_logging, set_level
@@ -21,8 +22,6 @@ from ..pipeline.config_store import config_digest, load_config
 from ..pipeline.process_ccd import CcdSummary, ProcessCcdConfig, ProcessCcdTask
 
 __all__ = ["CcdJob", "CcdOutcome", "combined_status", "process_one", "run_jobs"]
-
-DataId = dict[str, int | str | float]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from lsst.pex.config import FieldValidationError
 
 from ..butler.butler import Butler
-from ..butler.data_id import format_data_id, parse_ids
+from ..butler.data_id import DataId, format_data_id, parse_ids
 from ..butler.lookup import Expansion
 from ..butler.paths import rerun_paths, with_prefix
 from ..butler.repository import Repository, open_repository
@@ -26,7 +26,7 @@ from ..pipeline.overrides import apply_assignment, apply_file
 from ..pipeline.process_ccd import ProcessCcdConfig, ProcessCcdTask
 from ..pipeline.provenance import verify_dispatch
 from .arguments import DEFAULT_TIMEOUT, ProcessCcdArguments
-from .execution import CcdJob, CcdOutcome, DataId, combined_status, run_jobs
+from .execution import CcdJob, CcdOutcome, combined_status, run_jobs
 from .records import RecordPolicy, check_records
 from .show import Shown, show
 from .summary import print_summary

@@ -29,7 +29,8 @@ from hscbox.image.calib_image import CalibImage
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
 from hscbox.isr.brighter_fatter import brighter_fatter_correction
-from hscbox.isr.task import IsrConfig, IsrTask
+from hscbox.isr.config import IsrConfig
+from hscbox.isr.task import IsrTask
 from hscbox.numerics.adaptive_moments import adaptive_moments
 from hscbox.simulate import frame as generator
 from hscbox.simulate.effects import Effects

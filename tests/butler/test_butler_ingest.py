@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from hscbox.butler.delivery import Mode
-from hscbox.butler.ingest import IngestOptions, ingest_images
+from hscbox.butler.ingest import ingest_images
+from hscbox.butler.ingest_engine import IngestOptions
 from hscbox.butler.ingest_report import compact_numbers
 from hscbox.errors import ExitStatus, MissingInputError, RegistryError, UsageError
 

@@ -9,7 +9,8 @@ from hscbox.camera.camera import load_camera
 from hscbox.camera.distortion import pixel_to_sky
 from hscbox.camera.visit_info import VisitInfo
 from hscbox.errors import DamagedInputError
-from hscbox.image.wcs import SkyWcs, initial_wcs
+from hscbox.image.sky_wcs import SkyWcs
+from hscbox.image.wcs import initial_wcs
 
 
 def as_header(wcs: SkyWcs) -> fits.Header:

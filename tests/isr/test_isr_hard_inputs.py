@@ -17,7 +17,8 @@ from hscbox.camera.visit_info import VisitInfo
 from hscbox.errors import SaturatedFrameError
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
-from hscbox.isr.task import IsrResult, IsrTask
+from hscbox.isr.result import IsrResult
+from hscbox.isr.task import IsrTask
 from hscbox.isr.valid_polygon import valid_polygon
 from hscbox.simulate.illumination import unlit
 

@@ -24,8 +24,9 @@ from hscbox.camera.visit_info import VisitInfo
 from hscbox.errors import DamagedInputError, MissingInputError, SaturatedFrameError
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
+from hscbox.isr.config import IsrConfig
 from hscbox.isr.header import raw_cards
-from hscbox.isr.task import IsrConfig, IsrTask
+from hscbox.isr.task import IsrTask
 from hscbox.products.exposure import write_exposure
 
 KERNEL = brighter_fatter_kernel()

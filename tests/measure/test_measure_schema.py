@@ -10,7 +10,7 @@ from hscbox.calibrate.task import CalibrateConfig, CalibrateTask
 from hscbox.catalog.schema import Schema
 from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.characterize.task import CharacterizeImageConfig, CharacterizeImageTask
-from hscbox.image.exposure import Metadata
+from hscbox.fits.metadata import Metadata
 from hscbox.products.catalog import read_catalog, write_catalog, write_schema
 
 DATA = Path(__file__).parent / "data"

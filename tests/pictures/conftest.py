@@ -15,7 +15,7 @@ from hscbox.catalog.source_catalog import SourceCatalog, make_minimal_schema
 from hscbox.image.background import BackgroundModel
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
-from hscbox.image.wcs import SkyWcs
+from hscbox.image.sky_wcs import SkyWcs
 from hscbox.simulate.dataset import write_dataset
 from hscbox.simulate.scene import Scene
 

@@ -10,7 +10,7 @@ from astropy.io import fits
 from hscbox.errors import DamagedInputError
 from hscbox.fits.checked import open_checked
 from hscbox.fits.metadata import Metadata
-from hscbox.products.exposure import read_image, write_masked_image
+from hscbox.products.masked_image import read_image, write_masked_image
 from hscbox.products.planes import mask_from_file
 
 IMAGE = (np.arange(35, dtype=np.float32) * 1.5).reshape(5, 7)

@@ -22,13 +22,12 @@ from hscbox.site import links
 from hscbox.site.doctor import locks as locks_module
 from hscbox.site.doctor import machine as machine_module
 from hscbox.site.doctor import quick as quick_module
-from hscbox.site.doctor import quick_check
 from hscbox.site.doctor import resources as resources_module
 from hscbox.site.doctor.checks import CHECKS, run_checks
 from hscbox.site.doctor.links import check_links
 from hscbox.site.doctor.locks import check_locks, probe_directory
 from hscbox.site.doctor.machine import image_identity
-from hscbox.site.doctor.quick import preflight
+from hscbox.site.doctor.quick import preflight, quick_check
 from hscbox.site.doctor.resources import available_memory, check_memory, check_space
 from hscbox.site.doctor.temporaries import check_temporaries, is_temporary_name
 from hscbox.site.finding import Context, Finding, State, exit_status

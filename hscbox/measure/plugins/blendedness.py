@@ -11,10 +11,9 @@ from typing import Any, ClassVar
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.catalog.schema import Schema
-from hscbox.numerics.compiler import njit
-
+from ...catalog.schema import Schema
 from ...numerics.arrays import FloatArray
+from ...numerics.compiler import njit
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out
 from ..plugin import Plugin, register

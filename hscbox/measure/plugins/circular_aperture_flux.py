@@ -10,11 +10,10 @@ from typing import Any, ClassVar
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.catalog.schema import Schema
-from hscbox.image.exposure import CardValue
-from hscbox.numerics.compiler import njit
-
+from ...catalog.schema import Schema
+from ...fits.metadata import CardValue
 from ...numerics.arrays import FloatArray, IntArray
+from ...numerics.compiler import njit
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out
 from ..plugin import Plugin, register

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from hscbox.catalog.schema import Schema
-
+from ...catalog.schema import Schema
 from ..context import MeasurementContext
 from ..plugin import Plugin, register
 

@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.catalog.schema import Schema
-from hscbox.numerics.compiler import njit
-
+from ...catalog.schema import Schema
+from ...numerics.compiler import njit
 from ..centroid_check import reset_outside_footprint
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hscbox.catalog.schema import Schema
-from hscbox.numerics.compiler import njit
-
+from ...catalog.schema import Schema
+from ...numerics.compiler import njit
 from ..context import MeasurementContext
 from ..plugin import register
 from ..shapes.hsm_moments import hsm_moments

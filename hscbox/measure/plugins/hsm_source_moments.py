@@ -7,9 +7,8 @@ from typing import Any, ClassVar
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.catalog.schema import Schema
-from hscbox.image.mask import mask_bits
-
+from ...catalog.schema import Schema
+from ...image.mask import mask_bits
 from ..context import MeasurementContext
 from ..plugin import Plugin, register
 

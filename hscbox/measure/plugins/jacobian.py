@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.catalog.schema import Schema
-
+from ...catalog.schema import Schema
 from ..context import MeasurementContext
 from ..plugin import Plugin, register
 

@@ -11,10 +11,9 @@ from typing import Any, ClassVar
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.catalog.schema import Schema
-from hscbox.image.exposure import CardValue
-from hscbox.numerics.compiler import njit
-
+from ...catalog.schema import Schema
+from ...fits.metadata import CardValue
+from ...numerics.compiler import njit
 from ..context import MeasurementContext
 from ..elliptical_flux import aperture_weights, scaled_ellipse, weighted_sum
 from ..pixels import put_back, take_out

@@ -6,10 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hscbox.catalog.schema import Schema
-from hscbox.image.mask import mask_bits
-from hscbox.numerics.compiler import njit
-
+from ...catalog.schema import Schema
+from ...image.mask import mask_bits
+from ...numerics.compiler import njit
 from ..context import MeasurementContext
 from ..plugin import Plugin, register
 

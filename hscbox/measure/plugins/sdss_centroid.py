@@ -12,11 +12,10 @@ from typing import Any, ClassVar
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.catalog.schema import Schema
-from hscbox.image.psf import Psf
-from hscbox.numerics.compiler import njit
-
+from ...catalog.schema import Schema
+from ...image.psf import Psf
 from ...numerics.arrays import FloatArray, IntArray
+from ...numerics.compiler import njit
 from ..centroid_check import reset_outside_footprint
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out

@@ -11,11 +11,10 @@ from typing import Any, ClassVar
 import lsst.pex.config as pex_config
 import numpy as np
 
-from hscbox.catalog.schema import Schema
-from hscbox.numerics.adaptive_moments import MAX_ITER, SHIFT, UNWEIGHTED, UNWEIGHTED_BAD, adaptive_moments
-from hscbox.numerics.compiler import njit
-
+from ...catalog.schema import Schema
+from ...numerics.adaptive_moments import MAX_ITER, SHIFT, UNWEIGHTED, UNWEIGHTED_BAD, adaptive_moments
 from ...numerics.arrays import BoolArray, FloatArray
+from ...numerics.compiler import njit
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out
 from ..plugin import Plugin, register

@@ -6,8 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from hscbox.catalog.schema import Schema
-
+from ...catalog.schema import Schema
 from ..context import MeasurementContext
 from ..plugin import Plugin, register
 

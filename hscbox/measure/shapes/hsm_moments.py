@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from hscbox.numerics.compiler import njit
-from hscbox.numerics.weighted_sums import row_range, weighted_sums
-
 from ...numerics.arrays import FloatArray
+from ...numerics.compiler import njit
+from ...numerics.weighted_sums import row_range, weighted_sums
 
 __all__ = ["HsmMoments", "hsm_moments"]
 

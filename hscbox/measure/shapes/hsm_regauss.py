@@ -12,9 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hscbox.numerics.compiler import njit
-
 from ...numerics.arrays import FloatArray
+from ...numerics.compiler import njit
 from .hsm_moments import HsmMoments, hsm_moments
 
 __all__ = ["Regauss", "regauss"]

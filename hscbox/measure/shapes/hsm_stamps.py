@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hscbox.numerics.compiler import njit
-
 from ...numerics.arrays import BoolArray, FloatArray, Int32Array
+from ...numerics.compiler import njit
 from ..pixels import put_back, take_out
 from .hsm_moments import HsmMoments, hsm_moments
 

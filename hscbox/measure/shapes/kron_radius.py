@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hscbox.numerics.compiler import njit
-
+from ...numerics.compiler import njit
 from ..elliptical_flux import semi_minor
 
 __all__ = ["growth", "kron_radius", "noise_of_radius"]

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from hscbox.numerics.adaptive_moments import adaptive_moments
-from hscbox.numerics.compiler import njit
-
+from ...numerics.adaptive_moments import adaptive_moments
 from ...numerics.arrays import FloatArray
+from ...numerics.compiler import njit
 
 __all__ = ["stamp_moments"]
 
