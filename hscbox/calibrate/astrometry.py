@@ -21,7 +21,7 @@ from .source_matcher import SourceMatcher
 __all__ = ["AstrometryConfig", "AstrometrySolution", "AstrometryTask"]
 
 
-class AstrometryConfig(pex_config.Config):  # type: ignore[misc]
+class AstrometryConfig(pex_config.Config):
     """Parameters of the match-and-fit loop."""
 
     matcher = pex_config.ConfigField("Pattern matcher.", MatchOptimisticBConfig)

@@ -29,7 +29,7 @@ _SPARE_MATCHES = 3
 _FEWEST_WITH_CAMERA = 10
 
 
-class FitTanSipWcsConfig(pex_config.Config):  # type: ignore[misc]
+class FitTanSipWcsConfig(pex_config.Config):
     """Parameters of the TAN-SIP fit."""
 
     order = pex_config.RangeField(

@@ -35,7 +35,7 @@ _LEAST_REACH_PIX = 2.0
 _FEWEST_FOR_AFFINE = 6
 
 
-class MatchOptimisticBConfig(pex_config.Config):  # type: ignore[misc]
+class MatchOptimisticBConfig(pex_config.Config):
     """Tolerances of the pattern matcher."""
 
     sourceFluxType = pex_config.Field(

@@ -11,7 +11,7 @@ from ..numerics.arrays import BoolArray, FloatArray
 __all__ = ["PhotoCalConfig", "select_matches"]
 
 
-class PhotoCalConfig(pex_config.Config):  # type: ignore[misc]
+class PhotoCalConfig(pex_config.Config):
     """Parameters of the zero point."""
 
     fluxField = pex_config.Field("Flux that the zero point refers to.", str, default="slot_PsfFlux_flux")

@@ -21,7 +21,7 @@ from ..task_metadata import timed_as
 __all__ = ["LoadReferenceObjectsConfig", "RefObjLoader", "ReferenceRegion", "ReferenceShards"]
 
 
-class LoadReferenceObjectsConfig(pex_config.Config):  # type: ignore[misc]
+class LoadReferenceObjectsConfig(pex_config.Config):
     """Which reference catalogue, and how much of it."""
 
     ref_dataset_name = pex_config.Field(

@@ -34,7 +34,7 @@ __all__ = ["CalibrateConfig", "CalibrateResult", "CalibrateTask"]
 _COPIED_FLAGS = ("calib_psfCandidate", "calib_psfUsed", "calib_psfReserved")
 
 
-class CalibrateConfig(pex_config.Config):  # type: ignore[misc]
+class CalibrateConfig(pex_config.Config):
     """Steps from the characterized exposure to the calibrated one."""
 
     detection = pex_config.ConfigField("Detection of all sources.", SourceDetectionConfig)

@@ -34,7 +34,7 @@ _VARIATION, _LARGE_VARIATION = 0.0005, 0.02
 _BEYOND_DOUBT = 20.0
 
 
-class ApCorrFieldConfig(pex_config.Config):  # type: ignore[misc]
+class ApCorrFieldConfig(pex_config.Config):
     """The surface that describes a correction."""
 
     orderX = pex_config.RangeField("Chebyshev order in x.", int, default=2, min=0)
@@ -48,7 +48,7 @@ class ApCorrFieldConfig(pex_config.Config):  # type: ignore[misc]
             raise ValueError(f"orderX {self.orderX} and orderY {self.orderY} must be equal")
 
 
-class MeasureApCorrConfig(pex_config.Config):  # type: ignore[misc]
+class MeasureApCorrConfig(pex_config.Config):
     """How aperture corrections are measured."""
 
     refFluxName = pex_config.Field("Flux that corrected fluxes agree with.", str, default="slot_CalibFlux")

@@ -27,7 +27,7 @@ _CANDIDATE, _USED, _RESERVED = "calib_psfCandidate", "calib_psfUsed", "calib_psf
 _NOMINAL_GAIN = 3.4
 
 
-class MeasurePsfConfig(pex_config.Config):  # type: ignore[misc]
+class MeasurePsfConfig(pex_config.Config):
     """How the PSF is measured."""
 
     starSelector = pex_config.ConfigField("Selection of stars (objectSize).", ObjectSizeStarSelectorConfig)

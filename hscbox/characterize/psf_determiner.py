@@ -40,7 +40,7 @@ _TAPER = 2.0
 _STAR_ACCURACY = 0.02
 
 
-class PsfDeterminerConfig(pex_config.Config):  # type: ignore[misc]
+class PsfDeterminerConfig(pex_config.Config):
     """How the PSF model is fitted."""
 
     spatialOrder = pex_config.RangeField(

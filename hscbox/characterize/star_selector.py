@@ -22,7 +22,7 @@ _MAX_CLUSTER_ROUNDS = 100
 _IQR_TO_SIGMA = 0.741
 
 
-class ObjectSizeStarSelectorConfig(pex_config.Config):  # type: ignore[misc]
+class ObjectSizeStarSelectorConfig(pex_config.Config):
     """How PSF stars are selected."""
 
     sourceFluxField = pex_config.Field("Flux for the limits below.", str, default="base_PsfFlux_flux")

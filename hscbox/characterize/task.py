@@ -57,7 +57,7 @@ _ICSRC_PLUGINS = [
 _MEDIAN_STEP = 16
 
 
-class InstallSimplePsfConfig(pex_config.Config):  # type: ignore[misc]
+class InstallSimplePsfConfig(pex_config.Config):
     """The Gaussian that stands in until the PSF is measured."""
 
     fwhm = pex_config.RangeField("Full width at half maximum (px).", float, default=1.5 * _FWHM_PER_SIGMA, min=0.5)
@@ -70,7 +70,7 @@ class InstallSimplePsfConfig(pex_config.Config):  # type: ignore[misc]
             raise ValueError(f"width {self.width} must be odd")
 
 
-class CharacterizeImageConfig(pex_config.Config):  # type: ignore[misc]
+class CharacterizeImageConfig(pex_config.Config):
     """How an exposure is characterised."""
 
     doMeasurePsf = pex_config.ChoiceField(

@@ -28,7 +28,7 @@ _ROUNDS = 3
 _CELLS_PER_TERM = 4
 
 
-class BackgroundConfig(Config):  # type: ignore[misc]
+class BackgroundConfig(Config):
     """How the sky background is fitted."""
 
     binSize = RangeField(dtype=int, default=128, min=1, doc="Size of a cell in x and y [px]; larger is smoother.")

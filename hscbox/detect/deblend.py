@@ -48,7 +48,7 @@ _COLUMNS = (
 )
 
 
-class SourceDeblendConfig(Config):  # type: ignore[misc]
+class SourceDeblendConfig(Config):
     """How blends are taken apart."""
 
     edgeHandling = ChoiceField(

@@ -31,7 +31,7 @@ from .unknown_pixels import blank_unknown, unknown_pixels
 __all__ = ["DetectionResult", "SourceDetectionConfig", "SourceDetectionTask", "make_source_catalog"]
 
 
-class SourceDetectionConfig(Config):  # type: ignore[misc]
+class SourceDetectionConfig(Config):
     """How sources are detected."""
 
     thresholdType = ChoiceField(

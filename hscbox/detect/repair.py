@@ -20,7 +20,7 @@ from .cosmic_rays import CosmicRays, find_cosmic_rays
 __all__ = ["CosmicRayConfig", "RepairConfig", "RepairResult", "RepairTask"]
 
 
-class CosmicRayConfig(Config):  # type: ignore[misc]
+class CosmicRayConfig(Config):
     """How cosmic rays are found (names of lsst/meas_algorithms, FindCosmicRaysConfig; trackFactor is our own)."""
 
     minSigma = RangeField(
@@ -53,7 +53,7 @@ class CosmicRayConfig(Config):  # type: ignore[misc]
     keepCRs = Field(dtype=bool, default=False, doc="Only set the mask; do not replace the pixels.")
 
 
-class RepairConfig(Config):  # type: ignore[misc]
+class RepairConfig(Config):
     """What is repaired."""
 
     doCosmicRay = Field(dtype=bool, default=True, doc="Find cosmic rays.")

@@ -7,7 +7,7 @@ import lsst.pex.config as pex
 __all__ = ["CrosstalkConfig", "FlatnessConfig", "FringeConfig", "FringeStatisticsConfig", "IsrConfig", "QaConfig"]
 
 
-class FringeStatisticsConfig(pex.Config):  # type: ignore[misc]
+class FringeStatisticsConfig(pex.Config):
     """How the level of a box is measured."""
 
     badMaskPlanes = pex.ListField(
@@ -15,7 +15,7 @@ class FringeStatisticsConfig(pex.Config):  # type: ignore[misc]
     )
 
 
-class FringeConfig(pex.Config):  # type: ignore[misc]
+class FringeConfig(pex.Config):
     """Scaling of the fringe frame."""
 
     filters = pex.ListField(
@@ -48,7 +48,7 @@ class FringeConfig(pex.Config):  # type: ignore[misc]
             )
 
 
-class CrosstalkConfig(pex.Config):  # type: ignore[misc]
+class CrosstalkConfig(pex.Config):
     """Crosstalk between the amplifiers of a CCD."""
 
     minPixelToMask = pex.Field(
@@ -56,7 +56,7 @@ class CrosstalkConfig(pex.Config):  # type: ignore[misc]
     )
 
 
-class FlatnessConfig(pex.Config):  # type: ignore[misc]
+class FlatnessConfig(pex.Config):
     """Mesh of the sky flatness measurement."""
 
     meshX = pex.RangeField(dtype=int, default=256, min=1, doc="Width of a mesh cell, pixels.")
@@ -65,7 +65,7 @@ class FlatnessConfig(pex.Config):  # type: ignore[misc]
     nIter = pex.Field(dtype=int, default=3, doc="Clipping iterations of the sky level.")
 
 
-class QaConfig(pex.Config):  # type: ignore[misc]
+class QaConfig(pex.Config):
     """By-products for a look at the data."""
 
     doThumbnailOss = pex.Field(dtype=bool, default=True, doc="Make the thumbnail after overscan subtraction?")
@@ -73,7 +73,7 @@ class QaConfig(pex.Config):  # type: ignore[misc]
     flatness = pex.ConfigField(dtype=FlatnessConfig, doc="Sky level and flatness.")
 
 
-class IsrConfig(pex.Config):  # type: ignore[misc]
+class IsrConfig(pex.Config):
     """All switches of the instrument signature removal."""
 
     doSaturation = pex.Field(dtype=bool, default=True, doc="Mask (SAT) and interpolate saturated pixels?")

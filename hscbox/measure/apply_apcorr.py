@@ -15,7 +15,7 @@ from ..image.bounded_field import ApCorrMap
 __all__ = ["ApplyApCorrConfig", "ApplyApCorrTask"]
 
 
-class ApplyApCorrConfig(pex_config.Config):  # type: ignore[misc]
+class ApplyApCorrConfig(pex_config.Config):
     """How aperture corrections are applied."""
 
     ignoreList = pex_config.ListField("Fluxes that are left as they are.", str, default=[])

@@ -15,7 +15,7 @@ _EXTENDEDNESS = "base_ClassificationExtendedness"
 _AREA = "base_FootprintArea"
 
 
-class ClassificationExtendednessConfig(pex_config.Config):  # type: ignore[misc]
+class ClassificationExtendednessConfig(pex_config.Config):
     """How point sources are told from extended ones."""
 
     fluxRatio = pex_config.RangeField(
@@ -28,7 +28,7 @@ class ClassificationExtendednessConfig(pex_config.Config):  # type: ignore[misc]
     psfErrFactor = pex_config.Field("Added to the PSF flux, in units of its error.", float, default=0.0)
 
 
-class CatalogCalculationConfig(pex_config.Config):  # type: ignore[misc]
+class CatalogCalculationConfig(pex_config.Config):
     """Parameters of the derived columns."""
 
     extendedness = pex_config.ConfigField("Extendedness.", ClassificationExtendednessConfig)

@@ -23,7 +23,7 @@ _ENOUGH_PIXELS = 2_000_000
 _PURPOSE = 0x6E6F6973  # keeps this stream apart from the others of the same exposure
 
 
-class NoiseReplacerConfig(pex_config.Config):  # type: ignore[misc]
+class NoiseReplacerConfig(pex_config.Config):
     """What stands in place of the other sources."""
 
     noiseSource = pex_config.ChoiceField(

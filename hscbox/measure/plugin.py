@@ -18,7 +18,7 @@ PLUGINS = pex_config.makeRegistry("Measurement plugins by name.")
 _PluginClass = TypeVar("_PluginClass", bound="type[Plugin]")
 
 
-class PluginConfig(pex_config.Config):  # type: ignore[misc]
+class PluginConfig(pex_config.Config):
     """Parameters of a plugin that has none."""
 
 

@@ -32,7 +32,7 @@ _CENTROID_SLOT = "slot_Centroid"
 _SHAPE_SLOT = "slot_Shape"
 
 
-class SourceSlotConfig(pex_config.Config):  # type: ignore[misc]
+class SourceSlotConfig(pex_config.Config):
     """Which measurement stands behind each slot; "" leaves the slot undefined."""
 
     centroid = pex_config.Field("Centroid that the other plugins use.", str, default="base_SdssCentroid")
@@ -50,7 +50,7 @@ class SourceSlotConfig(pex_config.Config):  # type: ignore[misc]
         return {alias: target for alias, target in sorted(pairs.items()) if target}
 
 
-class SingleFrameMeasurementConfig(pex_config.Config):  # type: ignore[misc]
+class SingleFrameMeasurementConfig(pex_config.Config):
     """What is measured."""
 
     plugins = PLUGINS.makeField("Plugins to run, and their parameters.", default=_DEFAULT_PLUGINS, multi=True)

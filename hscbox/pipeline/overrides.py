@@ -118,8 +118,9 @@ def _walk(config: Config, steps: list[str | tuple[str]], where: str) -> Any:
     for step in steps:
         if isinstance(step, tuple):
             if isinstance(current, Config):
-                if getattr(current, "name", step[0]) != step[0]:
-                    raise ConfigError(f"{where}: there is no alternative '{step[0]}' here, only '{current.name}'")
+                only = getattr(current, "name", step[0])
+                if only != step[0]:
+                    raise ConfigError(f"{where}: there is no alternative '{step[0]}' here, only '{only}'")
                 continue
             current = current[step[0]]
         elif step == "active" and isinstance(current, Config) and "active" not in current:

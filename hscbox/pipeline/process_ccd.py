@@ -38,7 +38,7 @@ __all__ = ["CcdSummary", "ProcessCcdConfig", "ProcessCcdTask"]
 _FWHM = 2.3548
 
 
-class ProcessCcdConfig(pex_config.Config):  # type: ignore[misc]
+class ProcessCcdConfig(pex_config.Config):
     """Configuration of everything that happens to one CCD."""
 
     isr = pex_config.ConfigField("Instrument signature removal.", IsrConfig)

@@ -25,7 +25,7 @@ _WAYS = ("raw", "abs")
 _SIDES = ("child", "parent")
 
 
-class BlendednessConfig(pex_config.Config):  # type: ignore[misc]
+class BlendednessConfig(pex_config.Config):
     """Parameters of base_Blendedness."""
 
     nSigmaWeightMax = pex_config.RangeField("Reach of the weight in its sigmas.", float, default=3.0, min=0.5)

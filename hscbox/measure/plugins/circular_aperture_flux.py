@@ -25,7 +25,7 @@ TRUNCATED = 1
 COEFFS_TRUNCATED = 2
 
 
-class CircularApertureFluxConfig(pex_config.Config):  # type: ignore[misc]
+class CircularApertureFluxConfig(pex_config.Config):
     """Parameters of base_CircularApertureFlux."""
 
     radii = pex_config.ListField(

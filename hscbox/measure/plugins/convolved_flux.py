@@ -23,7 +23,7 @@ __all__ = ["ConvolvedFlux", "ConvolvedFluxConfig"]
 _FWHM = 2.0 * np.sqrt(2.0 * np.log(2.0))
 
 
-class ConvolvedFluxConfig(pex_config.Config):  # type: ignore[misc]
+class ConvolvedFluxConfig(pex_config.Config):
     """Parameters of ext_convolved_ConvolvedFlux."""
 
     seeing = pex_config.ListField("Seeings to convolve to (px FWHM).", float, default=[3.5, 5.0, 6.5, 8.0])

@@ -28,7 +28,7 @@ _PARAMETERS = 5
 _NO_PEAK, _FAILED = 1, 2
 
 
-class GaussianCentroidConfig(pex_config.Config):  # type: ignore[misc]
+class GaussianCentroidConfig(pex_config.Config):
     """Parameters of base_GaussianCentroid."""
 
     doFootprintCheck = pex_config.Field("Go back to the peak if the centroid leaves the footprint?", bool, default=True)

@@ -20,7 +20,7 @@ _LARGEST_EXPONENT = 14.0
 _LARGEST_RADIUS = 1000.0
 
 
-class GaussianFluxConfig(pex_config.Config):  # type: ignore[misc]
+class GaussianFluxConfig(pex_config.Config):
     """Parameters of base_GaussianFlux."""
 
     background = pex_config.Field("Subtracted from the pixels first [ADU].", float, default=0.0)

@@ -48,7 +48,7 @@ class HsmPlugin(Plugin):
         context.catalog[f"{self.name}_flag"] = ~good | context.centroid_failed
 
 
-class HsmSourceMomentsConfig(pex_config.Config):  # type: ignore[misc]
+class HsmSourceMomentsConfig(pex_config.Config):
     """Parameters of the plugins that measure sources with HSM."""
 
     badMaskPlanes = pex_config.ListField("Planes whose pixels count as 0.", str, default=list(_BAD))

@@ -14,7 +14,7 @@ from ..plugin import Plugin, register
 __all__ = ["Jacobian", "JacobianConfig"]
 
 
-class JacobianConfig(pex_config.Config):  # type: ignore[misc]
+class JacobianConfig(pex_config.Config):
     """Parameters of base_Jacobian."""
 
     pixelScale = pex_config.RangeField("Nominal pixel size (arcsec).", float, default=0.168, min=0, inclusiveMin=False)

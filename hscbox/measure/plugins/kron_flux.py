@@ -26,7 +26,7 @@ __all__ = ["KronFlux", "KronFluxConfig"]
 _EDGE, _BAD_RADIUS, _SMALL_RADIUS, _USED_PSF, _USED_MINIMUM, _NO_MINIMUM, _NO_FALLBACK = 1, 2, 4, 8, 16, 32, 64
 
 
-class KronFluxConfig(pex_config.Config):  # type: ignore[misc]
+class KronFluxConfig(pex_config.Config):
     """Parameters of ext_photometryKron_KronFlux."""
 
     nSigmaForRadius = pex_config.RangeField(

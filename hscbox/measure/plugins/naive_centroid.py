@@ -19,7 +19,7 @@ __all__ = ["NaiveCentroid", "NaiveCentroidConfig"]
 _EDGE, _NO_COUNTS = 1, 2
 
 
-class NaiveCentroidConfig(pex_config.Config):  # type: ignore[misc]
+class NaiveCentroidConfig(pex_config.Config):
     """Parameters of base_NaiveCentroid."""
 
     background = pex_config.Field("Subtracted from the pixels first [ADU].", float, default=0.0)

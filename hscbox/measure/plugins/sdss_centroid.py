@@ -36,7 +36,7 @@ _FAILURES = {
 _CELL = 128
 
 
-class SdssCentroidConfig(pex_config.Config):  # type: ignore[misc]
+class SdssCentroidConfig(pex_config.Config):
     """Parameters of base_SdssCentroid."""
 
     binmax = pex_config.RangeField("Coarsest binning tried (px).", int, default=16, min=1)

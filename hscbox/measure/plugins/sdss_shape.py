@@ -24,7 +24,7 @@ __all__ = ["SdssShape", "SdssShapeConfig", "moment_errors"]
 _TERMS = ("xx", "yy", "xy")
 
 
-class SdssShapeConfig(pex_config.Config):  # type: ignore[misc]
+class SdssShapeConfig(pex_config.Config):
     """Parameters of base_SdssShape."""
 
     doMeasurePsf = pex_config.Field("Measure the PSF model in the same way?", bool, default=True)

@@ -16,7 +16,7 @@ from ..plugin import Plugin, register
 __all__ = ["Variance", "VarianceConfig"]
 
 
-class VarianceConfig(pex_config.Config):  # type: ignore[misc]
+class VarianceConfig(pex_config.Config):
     """Parameters of base_Variance."""
 
     scale = pex_config.RangeField("Size of the ellipse in units of the shape's.", float, default=5.0, min=0)
