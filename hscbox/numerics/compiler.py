@@ -9,16 +9,18 @@ import logging
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from types import CodeType, NoneType
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 from numba.core import caching
+from numba.core.dispatcher import Dispatcher
 
-__all__ = ["njit"]
+__all__ = ["njit", "reach_digest"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _log = logging.getLogger(__name__)
-_PACKAGE = Path(__file__).parent
 # What a directory that cannot be used, or a file that another process cut short, raises.
 _TROUBLE = (OSError, EOFError, pickle.UnpicklingError)
 
@@ -44,17 +46,54 @@ def njit(function: _Function) -> _Function:
     return result
 
 
-@functools.cache
-def _source_digest(path: str) -> str:
-    return hashlib.sha256(Path(path).read_bytes() + _rooms_digest()).hexdigest()
+def reach_digest(function: Callable[..., Any]) -> str:
+    """Return the SHA-256 of all that the compiled form of a function depends on.
+
+    That is the bytecode of the function and of the compiled functions it calls, wherever they stand, with the
+    constants that these use. Comments, docstrings, type annotations and line numbers do not count.
+    """
+    return hashlib.sha256(repr(_reached(function, {})).encode()).hexdigest()
 
 
-@functools.cache
-def _rooms_digest() -> bytes:
-    """Return a digest of all rooms with compiled loops: compiled code holds what it calls, also of other files."""
-    sources = {path: path.read_bytes() for path in sorted(_PACKAGE.glob("*/**/*.py"))}
-    rooms = {path.parent for path, text in sources.items() if b"@njit" in text}
-    return hashlib.sha256(b"".join(text for path, text in sources.items() if path.parent in rooms)).digest()
+def _reached(function: Any, seen: dict[int, int]) -> object:
+    if id(function) in seen:
+        return seen[id(function)]
+    seen[id(function)] = len(seen)
+    code = function.__code__
+    used = {name: function.__globals__[name] for name in sorted(_names(code)) if name in function.__globals__}
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    values = [*used.values(), *cells, *(function.__defaults__ or ())]
+    return _instructions(code, function.__doc__), list(used), [_value(value, seen) for value in values]
+
+
+def _names(code: CodeType) -> set[str]:
+    inner = (_names(constant) for constant in code.co_consts if isinstance(constant, CodeType))
+    return set(code.co_names).union(*inner)
+
+
+def _instructions(code: CodeType, doc: str | None = None) -> tuple[object, ...]:
+    constants: list[object] = []
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            constants.append(_instructions(constant))
+        elif isinstance(constant, frozenset):
+            constants.append(sorted(map(repr, constant)))
+        else:
+            constants.append(None if constant == doc else constant)
+    return code.co_code, code.co_argcount, code.co_names, code.co_varnames, code.co_freevars, constants
+
+
+def _value(value: Any, seen: dict[int, int]) -> object:
+    if isinstance(value, Dispatcher):
+        return _reached(value.py_func, seen)
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    if isinstance(value, (tuple, list)):
+        return [_value(item, seen) for item in value]
+    if isinstance(value, (bool, int, float, complex, str, bytes, np.generic, NoneType)):
+        return type(value).__name__, value
+    # A module, a type or a function of a library: its version is part of what numba itself compares.
+    return getattr(value, "__module__", ""), getattr(value, "__qualname__", getattr(value, "__name__", ""))
 
 
 @functools.cache
@@ -65,12 +104,15 @@ def _holds_compiled_code(directory: str) -> bool:
 class _Stamped:
     """What all places of compiled code have in common."""
 
-    _py_file: str
     only_read = False
 
     def get_source_stamp(self) -> str:
-        # numba's own stamp is that of one file.
-        return _source_digest(self._py_file)
+        # numba's own stamp is that of one file; ours is known when the functions that are called exist.
+        return ""
+
+    def get_disambiguator(self) -> str:
+        # numba's own is the line number, which an unrelated line above would change.
+        return "loop"
 
 
 class _Given(_Stamped, caching.UserProvidedCacheLocator):  # type: ignore[misc]
@@ -111,7 +153,12 @@ class _Cache(caching.FunctionCache):  # type: ignore[misc]
 
     _impl_class = _Places
 
+    def _stamp(self) -> None:
+        if not self._cache_file._source_stamp:
+            self._cache_file._source_stamp = reach_digest(self._py_func)
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        self._stamp()
         try:
             found = super().load_overload(sig, target_context)
         except _TROUBLE as error:
@@ -124,6 +171,7 @@ class _Cache(caching.FunctionCache):  # type: ignore[misc]
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
+        self._stamp()
         try:
             super().save_overload(sig, data)
         except _TROUBLE as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -31,7 +33,6 @@ def module(tmp_path: Path) -> Callable[[], ModuleType]:
     path.write_text(SOURCE)
 
     def load() -> ModuleType:
-        jit._source_digest.cache_clear()
         jit._holds_compiled_code.cache_clear()
         spec = importlib.util.spec_from_file_location("loops", path)
         assert spec is not None and spec.loader is not None
@@ -42,25 +43,82 @@ def module(tmp_path: Path) -> Callable[[], ModuleType]:
     return load
 
 
+CALLED = """
+from hscbox.numerics.compiler import njit
+
+FACTOR = 2.0
+
+@njit
+def inner(x):
+    return FACTOR * x
+
+@njit
+def outer(x):
+    return inner(x) + 1.0
+"""
+CALLER = """
+from hscbox.numerics.compiler import njit
+from called import outer
+
+@njit
+def caller(x):
+    \"\"\"Call a loop of another file.\"\"\"
+    return 10.0 * outer(x)
+
+@njit
+def alone(x):
+    return x - 1.0
+"""
+
+
+@pytest.fixture
+def two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], dict[str, tuple[float, int]]]:
+    """Return a function that gives, for two files of loops, each loop's value at 3 and its hits in the cache."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    # A file that is changed within a second has the same time for Python's own cache of bytecode.
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+
+    def run(called: str, caller: str) -> dict[str, tuple[float, int]]:
+        (tmp_path / "called.py").write_text(called)
+        (tmp_path / "caller.py").write_text(caller)
+        importlib.invalidate_caches()
+        modules = []
+        for name in ("called", "caller"):
+            sys.modules.pop(name, None)
+            modules.append(importlib.import_module(name))
+        loops = {name: getattr(modules[0], name) for name in ("inner", "outer")}
+        loops |= {name: getattr(modules[1], name) for name in ("alone", "caller")}
+        return {name: (loop(3.0), _hits(loop)) for name, loop in loops.items()}
+
+    yield run
+    for name in ("called", "caller"):
+        sys.modules.pop(name, None)
+
+
 @pytest.mark.parametrize("given", [False, True])
-def test_another_text_of_a_called_function_in_another_file_is_compiled_anew(
-    given: bool, module: Callable[[], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_change_recompiles_what_reaches_it_and_nothing_else(
+    given: bool, two_files: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(caching.config, "CACHE_DIR", str(tmp_path / "given") if given else "")
-    room = tmp_path / "others/room"
-    room.mkdir(parents=True)
-    monkeypatch.setattr(jit, "_PACKAGE", room.parent)
-    hits = []
-    for text in ("@njit\ndef called(): ...", "@njit\ndef called(): return 1"):
-        (room / "called.py").write_text(text)
-        jit._rooms_digest.cache_clear()
-        for _ in range(2):
-            function = module().twice
-            function(2.0)
-            hits.append(_hits(function))
-    jit._rooms_digest.cache_clear()
-    assert hits == [0, 1, 0, 1]
+    fresh = {"inner": (6.0, 0), "outer": (7.0, 0), "alone": (2.0, 0), "caller": (70.0, 0)}
+    assert two_files(CALLED, CALLER) == fresh
+    kept = {name: (value, 1) for name, (value, _) in fresh.items()}
+    assert two_files(CALLED, CALLER) == kept
+    changed = {"inner": (9.0, 0), "outer": (10.0, 0), "alone": (2.0, 1), "caller": (100.0, 0)}
+    assert two_files(CALLED.replace("FACTOR = 2.0", "FACTOR = 3.0"), CALLER) == changed
+    assert two_files(CALLED.replace("FACTOR * x", "3.0 * x"), CALLER) == changed
     assert (tmp_path / "given").exists() == given
+
+
+def test_words_and_lines_that_are_not_compiled_recompile_nothing(two_files: Callable[..., Any]) -> None:
+    before = two_files(CALLED, CALLER)
+    told = CALLER.replace("another file.", "another  file.  ").replace(
+        "@njit\ndef alone", "\n# More.\n@njit\ndef alone"
+    )
+    remarks = CALLED.replace("return inner", "# The one above.\n    return inner").replace(
+        "FACTOR =", "OTHER = 1\nFACTOR ="
+    )
+    assert two_files(remarks, told) == {name: (value, 1) for name, (value, _) in before.items()}
 
 
 def _refuse(self: Any) -> None:
