@@ -5,6 +5,7 @@
 # make regress  all golden scenes, with regress.json and regress.xml
 # make survey  every CCD simulated, processed and compared with the truth (half an hour)
 # make validate-long  full frames in all bands and seeings against the truth, with many stars (half an hour)
+# make compare-...  against other programs;  make measure-...  single steps against the truth (tests/benchmarks)
 # make bench  core-seconds per stage;  make lint  ruff, mypy, the order of imports;  make venv  only the set-up
 
 PYTHON ?= python3
@@ -53,6 +54,11 @@ survey: venv
 
 validate-long: venv
 	$(BIN)/python tests/benchmarks/validate_long.py
+
+# compare-cosmic-rays, compare-deblending, compare-detection, compare-photometry, compare-psf; measure-background,
+# measure-corrections. Each file says what it needs; for instance ARGS="--pairs 50".
+compare-% measure-%: venv
+	$(BIN)/python tests/benchmarks/$(subst -,_,$@).py $(ARGS)
 
 regress: venv
 	$(BIN)/hscbox regress check --json regress.json --junit regress.xml

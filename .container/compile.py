@@ -20,7 +20,7 @@ array_exprs.hex = lambda address: f"0x{next(numbers):x}"
 package = Path(hscbox.__file__).parent
 loops = []
 for index in sorted(package.rglob("*.nbi")):
-    # For instance detect/__pycache__/median_filter.median_5x5-40.py313.nbi
+    # For instance numerics/__pycache__/median_filter.median_5x5-loop.py313.nbi
     stem, function = index.name.rsplit("-", 1)[0].split(".", 1)
     place = index.parent.parent.relative_to(package.parent) / stem
     module = importlib.import_module(".".join(place.parts))
