@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from ..errors import DamagedInputError, InputError, UnsafeInputError
-from .camera import LEADING_ROWS, OVERSCAN_ROWS, RAW_HEIGHT, RAW_WIDTH
 from .filters import registry_name
+from .geometry import EXTRA_ROWS, N_CCDS, RAW_HEIGHT, RAW_WIDTH
 from .header_values import number, refuse, shown, text, whole_number
 from .path_part import is_path_part
 
@@ -116,7 +116,7 @@ def _check_camera(header: Mapping[str, object], filename: PurePath | str) -> Non
     width, height = header.get("NAXIS1"), header.get("NAXIS2")
     if width is not None and width != RAW_WIDTH:
         refuse(InputError, filename, "NAXIS1", width, f"a raw frame has {RAW_WIDTH} columns", remedy)
-    smallest = LEADING_ROWS + 1 + OVERSCAN_ROWS
+    smallest = EXTRA_ROWS + 1
     if height is not None and not (isinstance(height, int) and smallest <= height <= RAW_HEIGHT):
         problem = f"a raw frame has {RAW_HEIGHT} rows, a cut-out {smallest} or more"
         refuse(InputError, filename, "NAXIS2", height, problem, remedy)
@@ -163,7 +163,7 @@ def _ccd(header: Mapping[str, object], filename: PurePath | str, pointing: int, 
     if 390 < pointing < 405 and det_id in COMMISSIONING_CCDS:
         ccd = COMMISSIONING_CCDS[det_id]
         notes.append(f"DET-ID {det_id} is CCD {ccd}: focus CCDs were misnumbered in commissioning run 2")
-    if not 0 <= ccd <= 111:
+    if not 0 <= ccd < N_CCDS:
         problem = "the CCD number must be 0 to 111; guide CCDs (112 to 115) are not archived"
         refuse(DamagedInputError, filename, "DET-ID", det_id, problem, _REMEDY)
     return ccd

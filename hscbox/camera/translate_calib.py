@@ -13,6 +13,7 @@ from pathlib import PurePath
 
 from ..errors import DamagedInputError, UnsafeInputError
 from .calib_kinds import CALIB_KINDS
+from .geometry import N_CCDS
 from .header_values import refuse, text
 from .path_part import is_path_part
 
@@ -77,7 +78,7 @@ def _calib_type(header: Mapping[str, object], filename: PurePath | str) -> str:
 
 
 def _ccd(value: str, identity: str, filename: PurePath | str) -> int:
-    if not re.fullmatch("[0-9]{1,3}", value) or int(value) > 111:
+    if not re.fullmatch("[0-9]{1,3}", value) or int(value) >= N_CCDS:
         refuse(DamagedInputError, filename, "CALIB_ID", identity, "ccd must be a number, 0 to 111", _REMEDY)
     return int(value)
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..camera.bf_kernel import brighter_fatter_kernel
-from ..camera.camera import LEADING_ROWS, OVERSCAN_ROWS, RAW_WIDTH
 from ..camera.crosstalk import crosstalk_matrix
 from ..camera.detector import Detector
+from ..camera.geometry import EXTRA_ROWS, RAW_WIDTH
 from ..fits.metadata import Metadata
 from ..numerics.arrays import BoolArray, FloatArray
 from .cosmic_rays import cosmic_ray_charge
@@ -203,7 +203,7 @@ def _to_raw_levels(scene: Scene, linear: FloatArray) -> FloatArray:
 
 def _digitise(scene: Scene, recorded: FloatArray, level: FloatArray) -> NDArray[np.uint16]:
     """Place the amplifiers in the raw array with pedestal, drift and read noise; round, clip, mirror to the file."""
-    height = scene.rows + LEADING_ROWS + OVERSCAN_ROWS
+    height = scene.rows + EXTRA_ROWS
     raw = np.empty((height, RAW_WIDTH))
     drift = serial_drift(scene, height)
     noise = scene.rng("read noise").standard_normal(raw.shape) if scene.effects.read_noise else np.zeros(raw.shape)

@@ -16,8 +16,10 @@ from importlib.resources import files
 
 import numpy as np
 
-from ..camera.camera import LEADING_ROWS, OVERSCAN_ROWS
+from ..camera.boxes import Box
 from ..camera.detector import Detector
+from ..camera.geometry import CCD_CENTRE, RAW_WIDTH, row_windows
+from ..camera.visit_info import LATITUDE, LONGITUDE
 from ..fits.metadata import Metadata
 from .scene import Scene
 
@@ -25,7 +27,6 @@ __all__ = ["exposure_id", "frame_id", "raw_header"]
 
 Value = str | int | float | bool
 
-_LONGITUDE, _LATITUDE = -155.476667, 19.825556
 _SHUTTER_SECONDS = 1.9
 _HAWAII_HOURS = -10
 _NEW_EXPOSURE_IDS = "2016-06-14"
@@ -109,7 +110,7 @@ def _clock(moment: datetime) -> str:
 
 def _sidereal_degrees(mjd: float) -> float:
     """Return local sidereal time; Meeus, Astronomical Algorithms, equation 12.4, with UT1 = UTC."""
-    return (280.46061837 + 360.98564736629 * (mjd - 51544.5) + _LONGITUDE) % 360.0
+    return (280.46061837 + 360.98564736629 * (mjd - 51544.5) + LONGITUDE) % 360.0
 
 
 def _sexagesimal(value: float, decimals: int, *, signed: bool = False) -> str:
@@ -136,7 +137,7 @@ def _times(scene: Scene) -> dict[str, Value]:
 def _altitude_azimuth(ra: float, dec: float, mjd: float) -> tuple[float, float]:
     """Return altitude and azimuth (North through East) in degrees, without refraction."""
     hour = math.radians(_sidereal_degrees(mjd) - ra)
-    delta, phi = math.radians(dec), math.radians(_LATITUDE)
+    delta, phi = math.radians(dec), math.radians(LATITUDE)
     up = math.sin(phi) * math.sin(delta) + math.cos(phi) * math.cos(delta) * math.cos(hour)
     north = math.cos(phi) * math.sin(delta) - math.sin(phi) * math.cos(delta) * math.cos(hour)
     east = -math.cos(delta) * math.sin(hour)
@@ -185,8 +186,8 @@ def _rough_wcs(scene: Scene) -> dict[str, Value]:
     return {
         "CRVAL1": round(scene.boresight_ra, 10),
         "CRVAL2": round(scene.boresight_dec, 10),
-        "CRPIX1": round(1024.5 - float(offset[0]), 3),
-        "CRPIX2": round(2088.5 - float(offset[1]), 3),
+        "CRPIX1": round(CCD_CENTRE[0] + 1.0 - float(offset[0]), 3),
+        "CRPIX2": round(CCD_CENTRE[1] + 1.0 - float(offset[1]), 3),
         "CD1_1": float(cd[0, 0]),
         "CD1_2": float(cd[0, 1]),
         "CD2_1": float(cd[1, 0]),
@@ -194,24 +195,19 @@ def _rough_wcs(scene: Scene) -> dict[str, Value]:
     }
 
 
-def _file_columns(detector: Detector, x0: int, width: int, raw_width: int) -> tuple[int, int]:
-    """Return first and last column in the file, 1-based, of columns in the detector frame."""
-    first = raw_width - x0 - width if detector.mirror == "LR" else x0
-    return first + 1, first + width
+def _file_columns(detector: Detector, box: Box) -> tuple[int, int]:
+    """Return first and last column in the file, 1-based, of a window of the detector frame."""
+    first = RAW_WIDTH - box.x0 - box.width if detector.mirror == "LR" else box.x0
+    return first + 1, first + box.width
 
 
 def _windows(scene: Scene) -> dict[str, Value]:
     """Return the windows of the channels. Rows are those of the CCDs read out at low y, as in all real headers."""
     detector = scene.detector
-    raw_width = sum(amplifier.raw.width for amplifier in detector.amplifiers)
     values: dict[str, Value] = {}
     for amplifier in detector.amplifiers:
         n = amplifier.channel
-        imaging = _file_columns(detector, amplifier.data.x0, amplifier.data.width, raw_width)
-        overscan = _file_columns(detector, amplifier.serial_overscan.x0, amplifier.serial_overscan.width, raw_width)
-        values[f"T_EFMN{n}1"], values[f"T_EFMX{n}1"] = imaging
-        values[f"T_OSMN{n}1"], values[f"T_OSMX{n}1"] = overscan
-        values[f"T_EFMN{n}2"], values[f"T_EFMX{n}2"] = LEADING_ROWS + 1, LEADING_ROWS + scene.rows
-        values[f"T_OSMN{n}2"] = LEADING_ROWS + scene.rows + 1
-        values[f"T_OSMX{n}2"] = LEADING_ROWS + scene.rows + OVERSCAN_ROWS
+        values[f"T_EFMN{n}1"], values[f"T_EFMX{n}1"] = _file_columns(detector, amplifier.data)
+        values[f"T_OSMN{n}1"], values[f"T_OSMX{n}1"] = _file_columns(detector, amplifier.serial_overscan)
+        values |= {f"{key}{n}2": row for key, row in row_windows(scene.rows).items()}
     return values

@@ -10,6 +10,7 @@ import numpy as np
 from ..camera.bad_channels import bad_amplifiers
 from ..camera.boxes import Box
 from ..camera.defects import defects_for
+from ..camera.geometry import CCD_HEIGHT, CCD_WIDTH
 from ..errors import CalibNotFoundError
 from ..numerics.arrays import Float32Array, FloatArray
 from .scene import Scene
@@ -41,7 +42,7 @@ def bias_structure(scene: Scene) -> Float32Array:
     rng = scene.rng("bias structure", fixed=True)
     columns = _COLUMN_PATTERN * rng.standard_normal(scene.shape[1])
     # The line in the middle of the chip, between the two halves of the readout.
-    columns[1023:1025] += _SEAM
+    columns[CCD_WIDTH // 2 - 1 : CCD_WIDTH // 2 + 1] += _SEAM
     glow = _REGISTER_GLOW * np.exp(-np.arange(scene.shape[0]) / _REGISTER_SCALE)
     return (glow[:, None] + columns[None, :]).astype(np.float32)
 
@@ -61,7 +62,7 @@ def dark_rate(scene: Scene) -> Float32Array:
     if scene.effects.amp_glow and scene.ccd == _GLOW_CCD:
         box = _GLOW_BOX.clip(Box(0, 0, scene.shape[1], scene.shape[0]))
         y, x = np.mgrid[box.slices]
-        rate[box.slices] += _GLOW_RATE * np.exp(-np.hypot(x, 4175.0 - y) / _GLOW_SCALE)
+        rate[box.slices] += _GLOW_RATE * np.exp(-np.hypot(x, CCD_HEIGHT - 1.0 - y) / _GLOW_SCALE)
     result = rate.astype(np.float32)
     result.flags.writeable = False
     return result

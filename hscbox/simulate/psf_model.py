@@ -14,6 +14,7 @@ import galsim
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..camera.geometry import CCD_CENTRE, scaled_position
 from ..numerics.arrays import FloatArray
 from .scene import Scene
 
@@ -57,8 +58,7 @@ class TruePsf:
 
     def parameters(self, x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return Kolmogorov FWHM (pixels), g1 and g2 at detector positions."""
-        u = (np.asarray(x, np.float64) - 1023.5) / 1024.0
-        v = (np.asarray(y, np.float64) - 2087.5) / 2088.0
+        u, v = scaled_position(np.asarray(x, np.float64), np.asarray(y, np.float64))
         terms = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v])
         size, g1, g2 = np.einsum("ij,j...->i...", self.coefficients, terms)
         fwhm: FloatArray = _FWHM_AT_052 * (self.scene.seeing / 0.52) * size
@@ -82,7 +82,7 @@ class TruePsf:
 
     def enclosed(self, radius: float) -> float:
         """Return the share of a star's light within a circle (pixels) at the centre of the full CCD."""
-        fwhm, _, _ = self.parameters(1023.5, 2087.5)
+        fwhm, _, _ = self.parameters(*CCD_CENTRE)
         core = galsim.Kolmogorov(fwhm=float(fwhm))
         wing = galsim.Moffat(beta=WING_BETA, fwhm=WING_FWHM)
         return float((1.0 - WING_FRACTION) * _flux_within(core, radius) + WING_FRACTION * _flux_within(wing, radius))
