@@ -19,6 +19,7 @@ import numpy as np
 from ..camera.boxes import Box
 from ..camera.detector import Detector
 from ..camera.geometry import CCD_CENTRE, RAW_WIDTH, row_windows
+from ..camera.time_scales import J2000_MJD, JULIAN_YEAR, SECONDS_PER_DAY
 from ..camera.visit_info import LATITUDE, LONGITUDE
 from ..fits.metadata import Metadata
 from .scene import Scene
@@ -110,7 +111,7 @@ def _clock(moment: datetime) -> str:
 
 def _sidereal_degrees(mjd: float) -> float:
     """Return local sidereal time; Meeus, Astronomical Algorithms, equation 12.4, with UT1 = UTC."""
-    return (280.46061837 + 360.98564736629 * (mjd - 51544.5) + LONGITUDE) % 360.0
+    return (280.46061837 + 360.98564736629 * (mjd - J2000_MJD) + LONGITUDE) % 360.0
 
 
 def _sexagesimal(value: float, decimals: int, *, signed: bool = False) -> str:
@@ -146,9 +147,9 @@ def _altitude_azimuth(ra: float, dec: float, mjd: float) -> tuple[float, float]:
 
 def _pointing(scene: Scene) -> dict[str, Value]:
     start = _mjd(datetime.fromisoformat(f"{scene.date}T{scene.start_ut}"))
-    end = start + (scene.exposure_time + _SHUTTER_SECONDS) / 86400.0
+    end = start + (scene.exposure_time + _SHUTTER_SECONDS) / SECONDS_PER_DAY
     # Precession in right ascension matters for the hour angle: 3.07 s of time a year near the equator.
-    ra_now = scene.boresight_ra + 0.0128 * (start - 51544.5) / 365.25
+    ra_now = scene.boresight_ra + 0.0128 * (start - J2000_MJD) / JULIAN_YEAR
     altitude, azimuth = _altitude_azimuth(ra_now, scene.boresight_dec, start)
     altitude_end, _ = _altitude_azimuth(ra_now, scene.boresight_dec, end)
     secant, secant_end = (1.0 / math.sin(math.radians(max(a, 5.0))) for a in (altitude, altitude_end))
