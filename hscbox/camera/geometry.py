@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import keywords as key
+
 if TYPE_CHECKING:
     from ..numerics.arrays import FloatArray
 
@@ -61,13 +63,18 @@ RAW_HEIGHT = CCD_HEIGHT + EXTRA_ROWS
 
 
 def row_windows(n_rows: int) -> dict[str, int]:
-    """Return first and last row (1-based) of the exposed window and of the overscan, by the header's names.
+    """Return first and last row (1-based) of the exposed window and of the overscan, by keyword without channel.
 
-    The keywords are T_EFMNn2, T_EFMXn2, T_OSMNn2, T_OSMXn2 for channel n; here they are without n2. The numbers are
-    those of CCDs read out at low y, as all real headers have them. `n_rows` is the number of exposed rows.
+    `n_rows` is the number of exposed rows. The numbers are those of CCDs read out at low y, as all real headers have
+    them; `keywords.window` completes the keywords.
     """
     last = LEADING_ROWS + n_rows
-    return {"T_EFMN": LEADING_ROWS + 1, "T_EFMX": last, "T_OSMN": last + 1, "T_OSMX": last + OVERSCAN_ROWS}
+    return {
+        key.EXPOSED_FIRST: LEADING_ROWS + 1,
+        key.EXPOSED_LAST: last,
+        key.OVERSCAN_FIRST: last + 1,
+        key.OVERSCAN_LAST: last + OVERSCAN_ROWS,
+    }
 
 
 def scaled_position(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from ..errors import DamagedInputError, UnsafeInputError
+from . import keywords as key
 from .calib_kinds import CALIB_KINDS
 from .geometry import N_CCDS
 from .header_values import refuse, text
@@ -49,9 +50,9 @@ def translate_calib_header(header: Mapping[str, object], filename: PurePath | st
         A value that becomes part of a path is not fit for it.
     """
     calib_type = _calib_type(header, filename)
-    identity = text(header, "CALIB_ID")
+    identity = text(header, key.CALIB_ID)
     if identity is None:
-        refuse(DamagedInputError, filename, "CALIB_ID", None, "the calibration has no identity", _REMEDY)
+        refuse(DamagedInputError, filename, key.CALIB_ID, None, "the calibration has no identity", _REMEDY)
     items = dict(part.split("=", 1) for part in identity.split() if "=" in part)
     # Master biases and darks are for all filters; some old files do not say so.
     kind = CALIB_KINDS.get(calib_type)
@@ -59,7 +60,7 @@ def translate_calib_header(header: Mapping[str, object], filename: PurePath | st
     for part in (calib_type, filter_name, items.get("calibVersion", "none")):
         if not is_path_part(part):
             problem = f"{part[:40]!r} cannot be part of a path" if part else "the filter is missing"
-            refuse(UnsafeInputError, filename, "CALIB_ID", identity, problem, _REMEDY)
+            refuse(UnsafeInputError, filename, key.CALIB_ID, identity, problem, _REMEDY)
     return CalibRecord(
         calibType=calib_type,
         filter=filter_name,
@@ -70,16 +71,16 @@ def translate_calib_header(header: Mapping[str, object], filename: PurePath | st
 
 
 def _calib_type(header: Mapping[str, object], filename: PurePath | str) -> str:
-    value = text(header, "OBSTYPE")
+    value = text(header, key.OBSTYPE)
     if value is None:
-        refuse(DamagedInputError, filename, "OBSTYPE", None, "the type of calibration is unknown", _REMEDY)
+        refuse(DamagedInputError, filename, key.OBSTYPE, None, "the type of calibration is unknown", _REMEDY)
     lower = value.lower()
     return next((kind.name for kind in _SEARCHED if any(word in lower for word in kind.obstypes)), lower)
 
 
 def _ccd(value: str, identity: str, filename: PurePath | str) -> int:
     if not re.fullmatch("[0-9]{1,3}", value) or int(value) >= N_CCDS:
-        refuse(DamagedInputError, filename, "CALIB_ID", identity, "ccd must be a number, 0 to 111", _REMEDY)
+        refuse(DamagedInputError, filename, key.CALIB_ID, identity, "ccd must be a number, 0 to 111", _REMEDY)
     return int(value)
 
 
@@ -90,4 +91,4 @@ def _calib_date(value: str, identity: str, filename: PurePath | str) -> str:
         return datetime.date.fromisoformat(value).isoformat()
     except ValueError:
         problem = "calibDate must be a date of the form YYYY-MM-DD"
-        refuse(DamagedInputError, filename, "CALIB_ID", identity, problem, _REMEDY)
+        refuse(DamagedInputError, filename, key.CALIB_ID, identity, problem, _REMEDY)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..camera.detector import Detector
 from ..camera.geometry import CHANNELS, EXTRA_ROWS, RAW_HEIGHT, RAW_WIDTH, row_windows
+from ..camera.keywords import window
 from ..errors import DamagedInputError
 from ..fits.cards import CARD_SIZE
 from ..fits.checked import open_checked
@@ -101,9 +102,9 @@ def _checked_rows(path: Path, header: Mapping[str, object]) -> int:
 
 
 def _check_cut_out(path: Path, header: Mapping[str, object], height: int) -> None:
-    for key, row in row_windows(height - EXTRA_ROWS).items():
+    for end, row in row_windows(height - EXTRA_ROWS).items():
         for channel in CHANNELS:
-            name = f"{key}{channel}2"
+            name = window(end, channel, 2)
             if header.get(name) != row:
                 raise DamagedInputError(
                     f"{path} has {RAW_WIDTH} x {height} pixels, a raw frame has {RAW_WIDTH} x {RAW_HEIGHT}; "

@@ -16,6 +16,7 @@ from importlib.resources import files
 
 import numpy as np
 
+from ..camera import keywords as key
 from ..camera.boxes import Box
 from ..camera.detector import Detector
 from ..camera.geometry import CCD_CENTRE, RAW_WIDTH, row_windows
@@ -85,18 +86,18 @@ def _model_cards() -> tuple[tuple[str, Value, str], ...]:
 
 def _identity(scene: Scene) -> dict[str, Value]:
     detector = scene.detector
-    gains: dict[str, Value] = {f"T_GAIN{a.channel}": a.header_gain for a in detector.amplifiers}
+    gains: dict[str, Value] = {key.gain(a.channel): a.header_gain for a in detector.amplifiers}
     return gains | {
-        "PROP-ID": scene.proposal,
-        "FRAMEID": frame_id(scene),
-        "EXP-ID": exposure_id(scene),
-        "OBJECT": scene.field,
-        "FILTER01": _BARCODES.get(scene.filter, scene.filter),
-        "EXPTIME": float(scene.exposure_time),
-        "DET-ID": detector.id,
-        "INST-PA": float(scene.inst_pa),
-        "T_BEEID": detector.bee,
-        "T_SDOID": detector.sdo,
+        key.PROP_ID: scene.proposal,
+        key.FRAMEID: frame_id(scene),
+        key.EXP_ID: exposure_id(scene),
+        key.OBJECT: scene.field,
+        key.FILTER01: _BARCODES.get(scene.filter, scene.filter),
+        key.EXPTIME: float(scene.exposure_time),
+        key.DET_ID: detector.id,
+        key.INST_PA: float(scene.inst_pa),
+        key.T_BEEID: detector.bee,
+        key.T_SDOID: detector.sdo,
         "T_UFNAME": f"object135_{detector.name}.fits",
     }
 
@@ -125,12 +126,12 @@ def _times(scene: Scene) -> dict[str, Value]:
     start = datetime.fromisoformat(f"{scene.date}T{scene.start_ut}")
     typical = start + timedelta(milliseconds=29)
     end = start + timedelta(seconds=scene.exposure_time + _SHUTTER_SECONDS)
-    values: dict[str, Value] = {"DATE-OBS": scene.date}
-    for suffix, moment in (("-STR", start), ("", typical), ("-END", end)):
-        values[f"UT{suffix}"] = _clock(moment)
-        values[f"HST{suffix}"] = _clock(moment + timedelta(hours=_HAWAII_HOURS))
-        values[f"MJD{suffix}"] = round(_mjd(moment), 8)
-        values[f"LST{suffix}"] = _sexagesimal(_sidereal_degrees(_mjd(moment)) / 15.0, 3)
+    values: dict[str, Value] = {key.DATE_OBS: scene.date}
+    for suffix, moment in ((key.START, start), ("", typical), (key.END, end)):
+        values[key.UT + suffix] = _clock(moment)
+        values[key.HST + suffix] = _clock(moment + timedelta(hours=_HAWAII_HOURS))
+        values[key.MJD + suffix] = round(_mjd(moment), 8)
+        values[key.LST + suffix] = _sexagesimal(_sidereal_degrees(_mjd(moment)) / 15.0, 3)
     values["T_CCDTM"] = _clock(end + timedelta(hours=_HAWAII_HOURS))[:8]
     return values
 
@@ -158,15 +159,15 @@ def _pointing(scene: Scene) -> dict[str, Value]:
     return {
         "RA": ra,
         "DEC": dec,
-        "RA2000": ra,
-        "DEC2000": dec,
-        "ALTITUDE": round(altitude, 5),
-        "AZIMUTH": round(azimuth, 5),
+        key.RA2000: ra,
+        key.DEC2000: dec,
+        key.ALTITUDE: round(altitude, 5),
+        key.AZIMUTH: round(azimuth, 5),
         "ZD-STR": round(90.0 - altitude, 5),
         "ZD-END": round(90.0 - altitude_end, 5),
         "SECZ-STR": round(secant, 3),
         "SECZ-END": round(secant_end, 3),
-        "AIRMASS": round(0.5 * (secant + secant_end), 3),
+        key.AIRMASS: round(0.5 * (secant + secant_end), 3),
     }
 
 
@@ -205,10 +206,11 @@ def _file_columns(detector: Detector, box: Box) -> tuple[int, int]:
 def _windows(scene: Scene) -> dict[str, Value]:
     """Return the windows of the channels. Rows are those of the CCDs read out at low y, as in all real headers."""
     detector = scene.detector
+    rows = row_windows(scene.rows)
     values: dict[str, Value] = {}
     for amplifier in detector.amplifiers:
-        n = amplifier.channel
-        values[f"T_EFMN{n}1"], values[f"T_EFMX{n}1"] = _file_columns(detector, amplifier.data)
-        values[f"T_OSMN{n}1"], values[f"T_OSMX{n}1"] = _file_columns(detector, amplifier.serial_overscan)
-        values |= {f"{key}{n}2": row for key, row in row_windows(scene.rows).items()}
+        columns = (*_file_columns(detector, amplifier.data), *_file_columns(detector, amplifier.serial_overscan))
+        for end, column in zip(rows, columns, strict=True):
+            values[key.window(end, amplifier.channel, 1)] = column
+            values[key.window(end, amplifier.channel, 2)] = rows[end]
     return values

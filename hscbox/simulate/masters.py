@@ -20,6 +20,7 @@ import numpy as np
 from ..butler.calib_registry import CALIB_REGISTRY_NAME, create_statements
 from ..butler.registry import connect_for_writing, make_tables, transaction
 from ..butler.templates import DATASETS
+from ..camera import keywords as key
 from ..camera.bf_kernel import brighter_fatter_kernel
 from ..camera.calib_kinds import CALIB_KINDS
 from ..fits.cards import metadata_cards
@@ -95,12 +96,12 @@ def _header(master: Master, scene: Scene) -> Metadata:
     """Return the cards that the calibration tasks of the 2017 software write, without times of the day."""
     seconds = 0.0 if master.kind == "bias" else 1.0
     header = Metadata()
-    header.set("OBSTYPE", master.kind, "type of calibration")
-    header.set("CALIB_ID", f"filter={master.filter} calibDate={master.date} ccd={master.ccd}")
-    header.set("DATE-OBS", f"{master.date}T00:00:00.00", "calibDate")
+    header.set(key.OBSTYPE, master.kind, "type of calibration")
+    header.set(key.CALIB_ID, f"filter={master.filter} calibDate={master.date} ccd={master.ccd}")
+    header.set(key.DATE_OBS, f"{master.date}T00:00:00.00", "calibDate")
     header.set("CALIB_CREATION_DATE", master.date)
     header.set("CALIB_CREATION_TIME", "00:00:00 UTC")
-    header.set("EXPTIME", seconds, "[s] exposure time the pixels are scaled to")
+    header.set(key.EXPTIME, seconds, "[s] exposure time the pixels are scaled to")
     header.set("DARKTIME", seconds, "[s] dark time the pixels are scaled to")
     header.set("SIMDIGST", pattern_digest(master, scene), "hash of the synthetic pattern")
     return header
