@@ -10,7 +10,7 @@ import hashlib
 import json
 import pickle
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -28,21 +28,13 @@ from ..fits.metadata import Metadata
 from ..fits.write import image_unit, write_units
 from ..image.mask import mask_bits
 from ..machine.files import atomic_path, write_bytes
-from ..numerics.arrays import Float32Array
 from ..products.masked_image import write_masked_image
-from .illumination import flat_field, fringe_pattern, unlit
-from .patterns import bias_structure, dark_rate
-from .scene import FRINGE_FILTERS, Scene
+from .illumination import unlit
+from .patterns import PATTERNS
+from .scene import Scene
 
 __all__ = ["Master", "masters_for", "pattern_digest", "write_kernel", "write_master", "write_registry"]
 
-# The pattern of each kind, and the effects of the scene that its pixels depend on.
-_PATTERNS: dict[str, tuple[Callable[[Scene], Float32Array], tuple[str, ...]]] = {
-    "bias": (bias_structure, ("bias_structure",)),
-    "dark": (dark_rate, ("dark", "amp_glow")),
-    "flat": (flat_field, ("flat", "jacobian")),
-    "fringe": (fringe_pattern, ()),
-}
 _VALIDITY = timedelta(days=180)
 
 
@@ -66,25 +58,26 @@ class Master:
 def masters_for(scene: Scene, calib_date: str) -> list[Master]:
     """Return the masters that the reduction of a scene needs."""
     return [
-        Master(kind.name, scene.filter if kind.per_filter else "NONE", scene.ccd, calib_date)
-        for kind in CALIB_KINDS.values()
-        if kind.name != "fringe" or scene.canonical_filter in FRINGE_FILTERS
+        Master(name, scene.filter if CALIB_KINDS[name].per_filter else "NONE", scene.ccd, calib_date)
+        for name, pattern in PATTERNS.items()
+        if pattern.filters is None or scene.canonical_filter in pattern.filters
     ]
 
 
 def pattern_digest(master: Master, scene: Scene) -> str:
     """Return a hash of all that the pixels of a master depend on; 16 hexadecimal digits."""
     parts = [master.kind, master.filter, master.ccd, scene.seed, scene.rows]
-    parts += [getattr(scene.effects, name) for name in _PATTERNS[master.kind][1]]
+    parts += [getattr(scene.effects, name) for name in PATTERNS[master.kind].depends]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def write_master(root: Path, master: Master, scene: Scene) -> None:
-    """Write one master as a single image; the flat with mask and variance."""
+    """Write one master as a single image; what divides light with mask and variance."""
     header = _header(master, scene)
     path = root / master.path
-    image = _PATTERNS[master.kind][0](scene)
-    if master.kind == "flat":
+    pattern = PATTERNS[master.kind]
+    image = pattern.pixels(scene)
+    if pattern.acts == "light":
         dark_part = unlit(scene.detector)
         mask = np.where(dark_part, np.int32(mask_bits("NO_DATA")), np.int32(0))
         write_masked_image(path, image, mask, np.zeros_like(image), header)
@@ -94,7 +87,7 @@ def write_master(root: Path, master: Master, scene: Scene) -> None:
 
 def _header(master: Master, scene: Scene) -> Metadata:
     """Return the cards that the calibration tasks of the 2017 software write, without times of the day."""
-    seconds = 0.0 if master.kind == "bias" else 1.0
+    seconds = 0.0 if PATTERNS[master.kind].acts == "level" else 1.0
     header = Metadata()
     header.set(key.OBSTYPE, master.kind, "type of calibration")
     header.set(key.CALIB_ID, f"filter={master.filter} calibDate={master.date} ccd={master.ccd}")

@@ -82,7 +82,7 @@ def test_a_kind_in_the_table_of_kinds_is_ingested_and_found(repository: Path, ma
     script = """
 import sys
 from hscbox.camera.calib_kinds import CALIB_KINDS, CalibKind
-CALIB_KINDS["skyframe"] = CalibKind("skyframe", ("sky",), per_filter=True, switch="doSky", unit="ADU")
+CALIB_KINDS["skyframe"] = CalibKind("skyframe", ("sky",), per_filter=True, unit="ADU")
 from hscbox.butler.butler import Butler
 from hscbox.butler.ingest_calibs import ingest_calibs
 from hscbox.pictures.frames import DATASETS
