@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..camera.calib_kinds import CALIB_KINDS
 from ..errors import InputError, MissingInputError, OutputError, UsageError
 from .data_id import DataId, suggestion
 from .data_ref import LEVELS, ButlerSubset, DataRef
@@ -16,7 +17,7 @@ from .lookup import ALL_KEYS, Expansion, Lookup
 from .output import OutputRepository, back_up
 from .paths import absolute
 from .repository import Repository, open_repository
-from .templates import CALIB_TABLES, DATASETS, DatasetType, key_types_of
+from .templates import DATASETS, DatasetType, key_types_of
 
 __all__ = ["Butler"]
 
@@ -264,7 +265,7 @@ class Butler:
     ) -> list[Any]:
         """Return the distinct values of one key, or tuples of several, of the registered exposures.
 
-        For bias, dark, flat and fringe the registry of calibrations is asked.
+        For kinds of calibrations their registry of calibrations is asked.
         """
         kind, _ = split_name(self._name(datasetType))
         wanted = (format,) if isinstance(format, str) else tuple(format)
@@ -273,7 +274,7 @@ class Butler:
         return [row[0] for row in rows] if isinstance(format, str) else rows
 
     def _query(self, kind: DatasetType, wanted: Sequence[str], where: DataId) -> list[tuple[object, ...]]:
-        is_calib = kind.name in CALIB_TABLES
+        is_calib = kind.name in CALIB_KINDS
         table = kind.name if is_calib else "raw"
         registries = self._lookup.calib_registries if is_calib else self._lookup.registries
         if not registries:

@@ -18,14 +18,10 @@ import numpy as np
 from ..camera.colorterms import ColorTerm
 from ..errors import PhotometryError, ZeroPointGateError
 from ..numerics.arrays import BoolArray, FloatArray
-from ..numerics.statistics import SIGMA_PER_IQR
+from ..numerics.constants import AB_ZERO_JY, MAG_PER_RELATIVE, SIGMA_PER_IQR
 from .photo_selection import PhotoCalConfig
 
 __all__ = ["ReferenceMagnitudes", "ZeroPoint", "reference_magnitudes", "zero_point"]
-
-
-_AB_ZERO_JY = 3631.0
-_MAG_PER_RELATIVE = 2.5 / np.log(10)
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,7 @@ def reference_magnitudes(
 
 def _magnitude(flux: FloatArray, error: FloatArray) -> tuple[FloatArray, FloatArray]:
     with np.errstate(invalid="ignore", divide="ignore"):
-        return -2.5 * np.log10(flux / _AB_ZERO_JY), _MAG_PER_RELATIVE * error / flux
+        return -2.5 * np.log10(flux / AB_ZERO_JY), MAG_PER_RELATIVE * error / flux
 
 
 def zero_point(
@@ -168,7 +164,7 @@ def _expected_error(
     """
     excess = difference - float(np.median(difference[kept]))
     reference_error = reference.error * 10 ** (-0.4 * np.clip(excess, -1, 1))
-    source_error = _MAG_PER_RELATIVE * flux_error / flux
+    source_error = MAG_PER_RELATIVE * flux_error / flux
     error: FloatArray = np.sqrt(source_error**2 + reference_error**2 + config.magErrFloor**2)
     return error
 

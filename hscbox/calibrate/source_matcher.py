@@ -11,6 +11,7 @@ from ..catalog.source_catalog import SourceCatalog
 from ..errors import NoMatchError
 from ..image.sky_wcs import SkyWcs, gnomonic
 from ..numerics.arrays import BoolArray, FloatArray, IntArray
+from ..numerics.constants import ARCSEC_PER_RADIAN
 from ..task_metadata import timed_as
 from .matcher import Match, MatchOptimisticBConfig, find_pattern, match_under, start_map
 from .ref_objects import ReferenceRegion
@@ -150,7 +151,7 @@ def _tangent_planes(
     """Return source and reference positions on one undistorted plane (pixels)."""
     ra, dec = wcs.pixel_to_sky(sources["slot_Centroid_x"][usable], sources["slot_Centroid_y"][usable])
     planes = [
-        np.stack(gnomonic(a, d, region.ra, region.dec), axis=1) * (180 / np.pi * 3600 / PIXEL_SCALE)
+        np.stack(gnomonic(a, d, region.ra, region.dec), axis=1) * (ARCSEC_PER_RADIAN / PIXEL_SCALE)
         for a, d in ((ra, dec), region.sky)
     ]
     return planes[0], planes[1]

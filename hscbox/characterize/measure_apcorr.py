@@ -14,7 +14,7 @@ from ..errors import ApCorrError
 from ..image.bounded_field import ApCorrMap, ChebyshevField
 from ..image.exposure import Exposure
 from ..numerics.arrays import BoolArray, FloatArray
-from ..numerics.statistics import SIGMA_PER_IQR
+from ..numerics.constants import SIGMA_PER_IQR
 from ..task_metadata import timed_method
 
 __all__ = ["ApCorrFieldConfig", "MeasureApCorrConfig", "MeasureApCorrTask", "fit_correction"]

@@ -23,6 +23,7 @@ from ..image.psf import GaussianPsf
 from ..measure.apply_apcorr import ApplyApCorrConfig, ApplyApCorrTask
 from ..measure.catalog_calculation import CatalogCalculationConfig, CatalogCalculationTask
 from ..measure.task import SingleFrameMeasurementConfig, SingleFrameMeasurementTask
+from ..numerics.constants import FWHM_PER_SIGMA
 from ..task_metadata import timed_method
 from .measure_apcorr import MeasureApCorrConfig, MeasureApCorrTask
 from .measure_psf import MeasurePsfConfig, MeasurePsfResult, MeasurePsfTask
@@ -35,7 +36,6 @@ __all__ = [
     "InstallSimplePsfConfig",
 ]
 
-_FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
 _ICSRC_PLUGINS = [
     "base_CircularApertureFlux",
     "base_FPPosition",
@@ -60,7 +60,7 @@ _MEDIAN_STEP = 16
 class InstallSimplePsfConfig(pex_config.Config):
     """The Gaussian that stands in until the PSF is measured."""
 
-    fwhm = pex_config.RangeField("Full width at half maximum (px).", float, default=1.5 * _FWHM_PER_SIGMA, min=0.5)
+    fwhm = pex_config.RangeField("Full width at half maximum (px).", float, default=1.5 * FWHM_PER_SIGMA, min=0.5)
     width = pex_config.RangeField("Size of the stamp (px), odd.", int, default=11, min=1)
 
     def validate(self) -> None:
@@ -258,7 +258,7 @@ class CharacterizeImageTask:
     def _install_simple_psf(self, exposure: Exposure) -> None:
         config = self.config.installSimplePsf
         if exposure.psf is None:
-            exposure.psf = GaussianPsf(config.width, config.fwhm / _FWHM_PER_SIGMA)
+            exposure.psf = GaussianPsf(config.width, config.fwhm / FWHM_PER_SIGMA)
         else:
             exposure.psf = GaussianPsf(exposure.psf.size, exposure.psf.determinant_radius())
 

@@ -17,7 +17,7 @@ from ..errors import BackgroundError
 from ..image.background import BackgroundModel, cell_starts
 from ..image.mask import mask_bits
 from ..numerics.arrays import BoolArray, Float32Array, Int32Array
-from ..numerics.statistics import SIGMA_PER_IQR
+from ..numerics.constants import SIGMA_PER_IQR
 from .cell_statistics import cell_statistics
 from .source_wings import SourceWings, predict_wings
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..camera.boxes import Box
 from ..camera.detector import Amplifier, Detector
+from ..camera.geometry import EXTRA_ROWS, RAW_WIDTH
 from ..errors import DamagedInputError, DataError, SaturatedFrameError
 from ..image.mask import mask_bits
 from ..numerics.arrays import Float32Array, Int32Array
@@ -39,15 +40,13 @@ def detector_of_raw(detector: Detector, shape: tuple[int, ...]) -> Detector:
     Raises
     ------
     DamagedInputError
-        The array is not as wide as the detector's amplifiers or has no imaging rows.
+        The array is not as wide as a raw frame or has no exposed rows.
     """
-    width = max(amp.raw.x0 + amp.raw.width for amp in detector.amplifiers)
-    other_rows = detector.amplifiers[0].raw.height - detector.amplifiers[0].data.height
-    n_rows = shape[0] - other_rows if len(shape) == 2 else 0
-    if len(shape) != 2 or shape[1] != width or not 1 <= n_rows <= detector.height:
+    n_rows = shape[0] - EXTRA_ROWS if len(shape) == 2 else 0
+    if len(shape) != 2 or shape[1] != RAW_WIDTH or not 1 <= n_rows <= detector.height:
         raise DamagedInputError(
-            f"Raw frame of CCD {detector.id} has shape {shape}; allowed: {width} columns and "
-            f"{other_rows + 1} to {other_rows + detector.height} rows",
+            f"Raw frame of CCD {detector.id} has shape {shape}; allowed: {RAW_WIDTH} columns and "
+            f"{EXTRA_ROWS + 1} to {EXTRA_ROWS + detector.height} rows",
             shape=shape,
         )
     return detector if n_rows == detector.height else detector.for_rows(n_rows)

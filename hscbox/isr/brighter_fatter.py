@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..camera.geometry import CCD_AREA
 from ..errors import DamagedInputError
 from ..numerics.arrays import BoolArray, Float32Array, FloatArray
 from ..numerics.compiler import njit
@@ -26,8 +27,6 @@ __all__ = ["BrighterFatterFit", "brighter_fatter_correction"]
 
 _REST = 0.1
 """A tile is at rest if the change expected of it is below this fraction of its share of the tolerance."""
-_CCD_AREA = 2048 * 4176
-"""Pixels over which the tolerance is shared, also in a cut-out."""
 
 
 class BrighterFatterFit(NamedTuple):
@@ -89,7 +88,8 @@ def brighter_fatter_correction(
     convolved = np.zeros(electrons.shape, np.float32)
     n_tiles = (-(-height // TILE_HEIGHT), -(-width // TILE_WIDTH))
     moving = np.ones(n_tiles, np.bool_)
-    limit = _REST * threshold * TILE_HEIGHT * TILE_WIDTH / _CCD_AREA
+    # The tolerance is shared over a whole CCD, also in a cut-out.
+    limit = _REST * threshold * TILE_HEIGHT * TILE_WIDTH / CCD_AREA
     previous = np.zeros(n_tiles)
     difference = float("inf")
     share = np.float32(1.0 if conserve else 0.0)

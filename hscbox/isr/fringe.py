@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..camera.geometry import EXPOSURE_IDS_PER_VISIT
 from ..errors import DataError
 from ..image.calib_image import CalibImage
 from ..image.exposure import Exposure
@@ -92,7 +93,7 @@ def random_positions(exposure_id: int, num: int, large: int, shape: tuple[int, .
             f"Frame of {shape[1]} x {shape[0]} pixels is too small to measure fringes in boxes of {2 * large} pixels",
             remedy="Switch off doFringe",
         )
-    visit, ccd = divmod(exposure_id, 200)
+    visit, ccd = divmod(exposure_id, EXPOSURE_IDS_PER_VISIT)
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([visit, ccd, _PURPOSE])))
     xs = generator.integers(large, shape[1] - large, size=num)
     ys = generator.integers(large, shape[0] - large, size=num)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..camera.keywords import VISIT_KEYWORDS
 from ..fits.metadata import Metadata
 from ..image.calib_image import CalibImage
 
@@ -19,7 +20,7 @@ _CONSUMED = re.compile(
     # structure of the file
     r"SIMPLE|BITPIX|NAXIS\d*|EXTEND|XTENSION|[PG]COUNT|GROUPS|BSCALE|BZERO|BLANK|END|CHECKSUM|DATASUM|"
     # visit information, written anew from its own object; times of the product are TAI
-    r"EXPTIME|MJD-STR|RA2000|DEC2000|AZIMUTH|ALTITUDE|AIRMASS|OUT-TMP|OUT-PRS|OUT-HUM|LST-STR|INST-PA|TIMESYS|"
+    rf"{'|'.join(VISIT_KEYWORDS)}|"
     # world coordinates: they describe the mirrored, untrimmed array
     r"WCSAXES|CTYPE\d|CRPIX\d|CRVAL\d|CUNIT\d|CDELT\d|CROTA\d|CD\d_\d|PC\d+_\d+|PC\d{6}|PV\d+_\d+|"
     r"LONPOLE|LATPOLE|LONGPOLE|EQUINOX|RADESYS|RADECSYS|RESTFRQ|RESTWAV|"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigError, MissingInputError
+from ..numerics.constants import AB_ZERO_JY
 from .map_section import Section
 
 __all__ = ["Band", "ColumnMap", "Cut", "Epoch", "FlagColumn", "Tap", "TwoColumns", "load_map", "shipped_maps"]
@@ -19,7 +20,6 @@ _ANGLES = {"deg": math.pi / 180, "arcsec": math.pi / 648e3, "mas": math.pi / 648
 _FLUXES = {"Jy": 1.0, "mJy": 1e-3, "uJy": 1e-6, "nJy": 1e-9}
 _EPOCHS = ("jyear", "mjd")
 _FLAGS = ("photometric", "resolved", "variable")
-_AB_JY = 3631.0
 
 
 @dataclass(frozen=True)
@@ -194,13 +194,13 @@ def _band(name: str, section: Section) -> Band:
     if kind == "magnitude":
         # Magnitudes are AB unless the map says how much to add, as for Vega magnitudes.
         to_ab = section.number("to_ab", default=0.0)
-        scale = _AB_JY * 10.0 ** (-0.4 * to_ab)
+        scale = AB_ZERO_JY * 10.0 ** (-0.4 * to_ab)
     elif ("unit" in section) == ("zero_point" in section):
         raise section.wrong("a flux needs either 'unit' or 'zero_point' (AB magnitude of a flux of 1)")
     elif "unit" in section:
         scale = _FLUXES[section.choice("unit", tuple(_FLUXES))]
     else:
-        scale = _AB_JY * 10.0 ** (-0.4 * section.number("zero_point"))
+        scale = AB_ZERO_JY * 10.0 ** (-0.4 * section.number("zero_point"))
     section.finish()
     return Band(name, column, error or None, kind == "magnitude", scale)
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..camera.time_scales import J2000_MJD, JULIAN_YEAR, SECONDS_PER_DAY, UNIX_EPOCH_MJD
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import DamagedInputError
 from ..numerics.arrays import BoolArray, FloatArray, IntArray
+from ..numerics.constants import MAG_PER_RELATIVE
 from ..products.reference_shards import make_reference_catalog
 from .column_map import Band, ColumnMap, Epoch, TwoColumns
 from .columns import Columns
@@ -16,10 +18,6 @@ from .columns import Columns
 __all__ = ["Dropped", "RowReport", "convert", "positions"]
 
 
-_MAG_PER_RELATIVE = 2.5 / np.log(10.0)
-_UNIX_MJD = 40587.0
-_J2000_MJD = 51544.5
-_DAY = 86400.0
 _EXACT = 2.0**53
 _EXAMPLES = 3
 
@@ -206,7 +204,7 @@ def _fluxes(columns: Columns, column_map: ColumnMap, band: Band) -> tuple[FloatA
     errors = np.full(len(values), np.nan) if band.error is None else _floats(columns, band.error, column_map)
     with np.errstate(over="ignore", invalid="ignore"):
         flux = band.scale * 10.0 ** (-0.4 * values) if band.is_magnitude else band.scale * values
-        error = flux * errors / _MAG_PER_RELATIVE if band.is_magnitude else band.scale * errors
+        error = flux * errors / MAG_PER_RELATIVE if band.is_magnitude else band.scale * errors
     measured = np.isfinite(flux)
     return np.where(measured, flux, np.nan), np.where(measured & np.isfinite(error), error, np.nan)
 
@@ -239,6 +237,6 @@ def _epoch(columns: Columns, column_map: ColumnMap, epoch: Epoch) -> IntArray:
         times = _floats(columns, epoch.column, column_map)
     else:
         times = np.full(len(columns[column_map.id]), epoch.value, dtype=np.float64)
-    days = times if epoch.unit == "mjd" else _J2000_MJD + 365.25 * (times - 2000.0)
-    seconds = np.round((days - _UNIX_MJD) * _DAY)
+    days = times if epoch.unit == "mjd" else J2000_MJD + JULIAN_YEAR * (times - 2000.0)
+    seconds = np.round((days - UNIX_EPOCH_MJD) * SECONDS_PER_DAY)
     return np.where(np.isfinite(seconds) & (np.abs(seconds) < 1e15), seconds, 0.0).astype(np.int64)

@@ -26,7 +26,7 @@ from ..fits.checked import write_hdus
 from ..machine.files import write_bytes
 from .frame import SimulatedFrame
 from .illumination import sky_polynomial
-from .psf_model import TruePsf
+from .psf_model import TruePsf, shape_sigma
 from .scene import Scene
 
 __all__ = ["psf_stars", "read_scene_record", "truth_directory", "write_truth"]
@@ -50,7 +50,7 @@ def psf_stars(frame: SimulatedFrame) -> NDArray[np.void]:
     x, y = np.round(stars["x"]).astype(int), np.round(stars["y"]).astype(int)
     stars = stars[(x >= 0) & (x < columns) & (y >= 0) & (y < rows)]
     x, y = np.round(stars["x"]).astype(int), np.round(stars["y"]).astype(int)
-    noise = np.sqrt(frame.ideal.variance[y, x] * 4.0 * np.pi) * 1.305 * frame.scene.seeing / 0.52
+    noise = np.sqrt(frame.ideal.variance[y, x] * 4.0 * np.pi) * shape_sigma(frame.scene)
     bad = frame.saturated[y, x] | frame.dead[y, x]
     chosen: NDArray[np.void] = stars[~bad & (stars["flux_adu"] > _FAINTEST_PSF_STAR_SNR * noise)]
     return chosen

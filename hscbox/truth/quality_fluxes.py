@@ -7,6 +7,7 @@ import numpy as np
 from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
 from ..numerics.arrays import FloatArray
+from ..numerics.constants import MAG_PER_RELATIVE
 from .measures import Measured, bootstrapped, median_of, robust_scatter
 from .residuals import Table, scaled
 from .selection import Pairs
@@ -34,7 +35,7 @@ def flux_residuals(truth: Truth, sources: SourceCatalog, exposure: Exposure, sta
         "magnitude": true,
         "u": scaled(truth.x[stars.truth], exposure.width),
         "v": scaled(truth.y[stars.truth], exposure.height),
-        "psf_error": 2500 / np.log(10) * error / flux,
+        "psf_error": 1000 * MAG_PER_RELATIVE * error / flux,
     }
     for name, column in (("psf", "slot_PsfFlux_flux"), ("aperture", "slot_CalibFlux_flux")):
         difference = 1000 * (exposure.photo_calib.magnitude(sources[column][stars.rows]) - true)

@@ -24,17 +24,16 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from ..camera.distortion import PIXEL_SCALE
+from ..camera.geometry import scaled_position
 from ..errors import DamagedInputError, MissingInputError
 from ..fits.checked import open_checked
 from ..numerics.arrays import BoolArray, FloatArray
 
-__all__ = ["CCD_CENTRE", "CCD_HALF", "Truth", "read_truth", "truth_directories"]
+__all__ = ["Truth", "read_truth", "truth_directories"]
 
 
 _SATURATED = 1
 _DIRECTORY = re.compile(r"(\d{7})-(\d{3})")
-CCD_CENTRE, CCD_HALF = (1023.5, 2087.5), (1024.0, 2088.0)
-"""Centre and half size of a whole CCD (pixel), which scale the polynomials of the truth."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +153,8 @@ def _record(path: Path) -> dict[str, Any]:
 
 
 def _sky(coefficients: list[float], shape: tuple[int, ...]) -> FloatArray:
-    u = ((np.arange(shape[1]) - CCD_CENTRE[0]) / CCD_HALF[0])[None, :]
-    v = ((np.arange(shape[0]) - CCD_CENTRE[1]) / CCD_HALF[1])[:, None]
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    u, v = scaled_position(x, y)
     one, cu, cv, cuu, cuv, cvv = coefficients
     sky: FloatArray = one + cu * u + cv * v + cuu * u * u + cuv * u * v + cvv * v * v
     return sky

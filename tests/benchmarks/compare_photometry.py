@@ -36,7 +36,7 @@ from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
 from hscbox.image.psf import PsfexPsf
-from hscbox.numerics.statistics import SIGMA_PER_IQR
+from hscbox.numerics.constants import SIGMA_PER_IQR
 from hscbox.products.boost import read_boost
 from hscbox.truth.measures import match_within
 from hscbox.truth.quality_psf import psf_numbers, psf_residuals

@@ -36,7 +36,7 @@ from hscbox.image.background import BackgroundModel, cell_starts
 from hscbox.image.bounded_field import ChebyshevField
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
-from hscbox.numerics.statistics import SIGMA_PER_IQR
+from hscbox.numerics.constants import SIGMA_PER_IQR
 from hscbox.simulate.frame import SimulatedFrame, simulate_frame
 from hscbox.simulate.psf_model import TruePsf
 from hscbox.simulate.render import draw_sources
