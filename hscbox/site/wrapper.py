@@ -24,7 +24,8 @@ def wrapper_script(profile: SiteProfile) -> str:
         f"podman_options={_lines(container.podman_options)}",
         f"site_environment={shlex.quote(' '.join(container.environment))}",
         "site_binds() {",
-        *(f"    {_bind(bind)}" for bind in profile.binds),
+        *(f"    {_bind(bind, 'always')}" for bind in profile.binds),
+        *(f"    {_bind(bind, 'present')}" for bind in profile.binds_if_present),
         "    :",
         "}",
     ]
@@ -33,9 +34,8 @@ def wrapper_script(profile: SiteProfile) -> str:
     return text.replace("@SETTINGS@", "\n".join(settings) + "\n")
 
 
-def _bind(bind: Bind) -> str:
+def _bind(bind: Bind, need: str) -> str:
     mode = "ro" if bind.read_only else "rw"
-    need = "present" if bind.if_present else "always"
     return f"site_bind {mode} {need} {_shell_path(bind.source)} {_shell_path(bind.target)}"
 
 

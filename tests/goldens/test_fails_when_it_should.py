@@ -179,7 +179,7 @@ def test_an_accepted_golden_cannot_miss_the_truth(scene: SceneDefinition, spoilt
 
 
 def test_an_accepted_golden_cannot_end_otherwise_than_its_scene_says(scene: SceneDefinition, kept: Path) -> None:
-    fails = replace(scene, outcome=Expected(20, "astrometry"))
+    fails = scene.model_copy(update={"outcome": Expected(exit=20, code="astrometry")})
     with pytest.raises(GoldenMismatchError, match="exit status: 0, must be 20"):
         accept_scene(fails, kept / "elsewhere", Work(kept, again=True), "should not work")
 

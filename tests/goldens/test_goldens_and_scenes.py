@@ -128,11 +128,12 @@ def test_the_shipped_goldens_belong_to_the_shipped_scenes() -> None:
     ("text", "message"),
     [
         ("x = ", "is not TOML"),
-        ("colour = 1", "unknown keys colour"),
-        ("[simulate]\nvisit = 2", "does not say visit and ccd"),
-        ("[simulate]\nvisit = 2\nccd = 3\n[truth]\nlevels = 1", "unknown key in"),
-        ("[simulate]\nvisit = 2\nccd = 3\n[truth]\nlevel = 'high'", "allowed are floor and target"),
-        ("[simulate]\nvisit = 2\nccd = 3\n[truth]\nstandard_errors = 2", "without a reason"),
+        ("colour = 1", "unknown key 'colour'; allowed are title, simulate, overrides"),
+        ("[simulate]\nvisit = 2", "'simulate': it must say visit and ccd"),
+        ("[simulate]\nvisit = 2\nccd = 3\n[truth]\nlevels = 1", "'truth.levels'; did you mean 'truth.level'"),
+        ("[simulate]\nvisit = 2\nccd = 3\n[truth]\nlevel = 'high'", "'high', it must be 'floor' or 'target'"),
+        ("[simulate]\nvisit = 2\nccd = 3\n[truth]\nstandard_errors = 2", "without a 'reason'"),
+        ("selftest = 'yes'", "'selftest' is 'yes', it must be a valid boolean"),
     ],
 )
 def test_faults_of_a_definition_are_named(tmp_path: Path, text: str, message: str) -> None:
@@ -142,10 +143,10 @@ def test_faults_of_a_definition_are_named(tmp_path: Path, text: str, message: st
 
 
 def test_the_digest_of_a_scene_is_that_of_what_decides_about_products() -> None:
-    scene = SceneDefinition("a", "b", {"visit": 2, "ccd": 3})
-    assert replace(scene, name="c", title="d", selftest=True).digest == scene.digest
-    assert replace(scene, overrides=("isr.doBias=False",)).digest != scene.digest
-    assert replace(scene, simulate={"visit": 4, "ccd": 3}).digest != scene.digest
+    scene = SceneDefinition(name="a", title="b", simulate={"visit": 2, "ccd": 3})
+    assert scene.model_copy(update={"name": "c", "title": "d", "selftest": True}).digest == scene.digest
+    assert scene.model_copy(update={"overrides": ("isr.doBias=False",)}).digest != scene.digest
+    assert scene.model_copy(update={"simulate": {"visit": 4, "ccd": 3}}).digest != scene.digest
 
 
 def test_a_place_without_scenes_is_refused(tmp_path: Path) -> None:
