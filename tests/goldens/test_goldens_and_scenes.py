@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 from dataclasses import replace
@@ -17,7 +18,7 @@ from hscbox.errors import ConfigError, DamagedInputError, GoldenMismatchError, M
 from hscbox.goldens import places
 from hscbox.goldens.compare import compare, message_numbers, version_differences
 from hscbox.goldens.fits_diff import diff_descriptions
-from hscbox.goldens.golden import Golden, Outcome, golden_text, read_golden, write_golden
+from hscbox.goldens.golden import Golden, Outcome, golden_text, keep_texts, read_golden, write_golden
 from hscbox.goldens.numbers import REASONS, Number
 from hscbox.goldens.places import golden_path
 from hscbox.goldens.products import describe_fits
@@ -94,6 +95,31 @@ def test_a_golden_survives_the_file_and_has_one_item_a_line(tmp_path: Path) -> N
     assert json.loads(path.read_text())["reasons"] == {key: REASONS[key] for key in ("header", "truth")}
     keys = list(json.loads(path.read_text()))
     assert keys == sorted(keys)
+
+
+def test_a_golden_of_one_number_moved_shows_one_line() -> None:
+    """Of the 600 numbers of a shipped golden all move by a twentieth of their tolerance, and one by a half."""
+    old = read_golden(golden_path(places.testdata_directory(), "guide"))
+    moved = {name: replace(item, value=item.value + item.tolerance / 20) for name, item in old.numbers.items()}
+    background = old.numbers["header.bgmean"]
+    moved["header.bgmean"] = replace(background, value=background.value + background.tolerance / 2)
+    new = replace(old, numbers=keep_texts(old.numbers, moved))
+    lines = difflib.unified_diff(golden_text(old).splitlines(), golden_text(new).splitlines(), n=0, lineterm="")
+    changed = [line for line in lines if line[:3] not in {"---", "+++", "@@ "}]
+    assert len(old.numbers) > 600
+    assert [line.split(":")[0] for line in changed] == ['-  "header.bgmean"', '+  "header.bgmean"']
+
+
+def test_kept_texts_do_not_add_up_and_new_rules_are_taken() -> None:
+    old = {"sky": Number(100.0, 0.5, "header"), "none": Number(math.nan, 0.0, "truth"), "gone": Number(1, 2, "count")}
+    assert keep_texts(old, {"sky": Number(100.04, 0.52, "header")}) == {"sky": old["sky"]}
+    beyond = Number(100.06, 0.5, "header")
+    assert keep_texts(old, {"sky": beyond}) == {"sky": beyond}
+    stricter, other = Number(100.0, 0.4, "header"), Number(100.0, 0.5, "pixels")
+    assert keep_texts(old, {"sky": stricter}) == {"sky": stricter}
+    assert keep_texts(old, {"sky": other, "new": other}) == {"sky": other, "new": other}
+    assert keep_texts(old, {"none": Number(math.nan, 0.0, "truth")})["none"] is old["none"]
+    assert keep_texts(old, {"none": Number(1.0, 0.0, "truth")})["none"].value == 1.0
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"reasons": {}, "numbers": {}}', '{"reasons": {}, "numbers": []}'])
