@@ -12,7 +12,6 @@ from typing import Any
 
 import lsst.pex.config as pex_config
 
-from .. import __version__
 from ..butler.butler import Butler
 from ..butler.data_id import DataId
 from ..calibrate.ref_objects import ReferenceShards
@@ -26,6 +25,7 @@ from ..isr.config import IsrConfig
 from ..isr.result import IsrResult
 from ..isr.task import IsrTask
 from ..machine.files import output_failure, sha256_file
+from ..machine.revision import __version__
 from ..products.matches import write_denormalized
 from ..task_metadata import TaskMetadata, collecting, timed
 from .inputs import Inputs, isr_inputs

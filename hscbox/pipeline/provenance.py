@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from .. import __version__
 from ..butler.butler import Butler
 from ..butler.pickle_reader import load_pickle
 from ..errors import ConfigError, DamagedInputError, HscboxError
 from ..machine.dispatch import DispatchState, dispatch_state
 from ..machine.environment import PINNED
+from ..machine.revision import __version__
 
 __all__ = ["check_versions", "package_versions", "run_record", "verify_dispatch"]
 

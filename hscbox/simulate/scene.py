@@ -27,12 +27,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
 from ..camera.camera import load_camera
 from ..camera.detector import Detector
 from ..camera.filters import canonical_name
 from ..camera.geometry import CCD_HEIGHT
 from ..errors import MissingInputError, UsageError
+from ..machine.revision import __version__
 from .effects import Effects
 
 __all__ = ["FRINGE_FILTERS", "Scene", "read_scenes"]
