@@ -16,14 +16,7 @@ from ..task_metadata import timed
 from .box_levels import box_means, box_medians
 from .frame import Frame
 
-__all__ = [
-    "FringeFit",
-    "contrast",
-    "fit_fringe_scale",
-    "random_positions",
-    "remove_fringes",
-    "subtract_fringes",
-]
+__all__ = ["FringeFit", "contrast", "fit_fringe_scale", "random_positions", "remove_fringes", "subtract_fringes"]
 
 
 _PURPOSE = 0x46524E47

@@ -67,13 +67,7 @@ def measure_sky_level(
 
 
 def record_sky_level(frame: Frame) -> None:
-    """Measure the sky, log and record it.
-
-    Raises
-    ------
-    SaturatedFrameError
-        There is no usable sky.
-    """
+    """Measure the sky, log and record it; a frame without usable sky is refused (`SaturatedFrameError`)."""
     mesh, metadata = frame.config.qa.flatness, frame.exposure.metadata
     sky = measure_sky_level(frame.exposure, mesh.meshX, mesh.meshY, n_sigma=mesh.clipSigma, n_iter=mesh.nIter)
     if not (np.isfinite(sky.level) and np.isfinite(sky.sigma) and np.isfinite(sky.flatness_rms)):
