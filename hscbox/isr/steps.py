@@ -69,6 +69,10 @@ def _amplifiers(letters: str, *names: str) -> tuple[str, str, Callable[[IsrInput
     return letters, "amplifiers.ecsv", lambda inputs: [attrgetter(*names)(amp) for amp in inputs.detector.amplifiers]
 
 
+def _thumbnail(dataset: str) -> Callable[[Frame], object]:
+    return lambda f: f.thumbnails.update({dataset: make_thumbnail(f.exposure.image, f.exposure.mask)})
+
+
 STEPS: tuple[Step, ...] = (
     # what happened between the amplifiers and the file
     Step("OverscanLevels", record_overscan, plane="none"),
@@ -82,12 +86,7 @@ STEPS: tuple[Step, ...] = (
         table=_amplifiers("SAT", "saturation", "suspect"),
         plane="none",
     ),
-    Step(
-        "ThumbnailOss",
-        lambda f: f.thumbnails.update(ossThumb=make_thumbnail(f.exposure.image, f.exposure.mask)),
-        "qa.doThumbnailOss",
-        plane="none",
-    ),
+    Step("ThumbnailOss", _thumbnail("ossThumb"), "qa.doThumbnailOss", plane="none"),
     Step(
         "Bias",
         lambda f: subtract_bias(f.exposure, f.inputs.masters["bias"]),
@@ -179,12 +178,7 @@ STEPS: tuple[Step, ...] = (
     Step("SetBadRegions", fill_all_bad_regions, "doSetBadRegions"),
     Step("NaN", repair_nans),
     # what is measured and attached
-    Step(
-        "ThumbnailFlattened",
-        lambda f: f.thumbnails.update(flattenedThumb=make_thumbnail(f.exposure.image, f.exposure.mask)),
-        "qa.doThumbnailFlattened",
-        plane="none",
-    ),
+    Step("ThumbnailFlattened", _thumbnail("flattenedThumb"), "qa.doThumbnailFlattened", plane="none"),
     Step("SkyLevel", record_sky_level, plane="none"),
     Step("RoughZeroPoint", set_rough_zero_point, plane="none"),
     Step(
