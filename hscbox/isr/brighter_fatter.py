@@ -22,8 +22,11 @@ from ..errors import DamagedInputError
 from ..numerics.arrays import BoolArray, Float32Array, FloatArray
 from ..numerics.compiler import njit
 from ..numerics.symmetric_convolution import TILE_HEIGHT, TILE_WIDTH, add_convolution
+from .frame import Frame
+from .gains import add_electrons, column_gains, electrons_of
+from .saturation import full_wells
 
-__all__ = ["BrighterFatterFit", "brighter_fatter_correction"]
+__all__ = ["BrighterFatterFit", "brighter_fatter_correction", "correct_brighter_fatter"]
 
 _REST = 0.1
 """A tile is at rest if the change expected of it is below this fraction of its share of the tolerance."""
@@ -238,3 +241,23 @@ def _silence_tiles(change: Any, tiles: Any) -> None:
                 y1 = min((ty + 1) * TILE_HEIGHT, height)
                 x1 = min((tx + 1) * TILE_WIDTH, width)
                 change[ty * TILE_HEIGHT : y1, tx * TILE_WIDTH : x1] = np.float32(0.0)
+
+
+def correct_brighter_fatter(frame: Frame) -> None:
+    """Correct a frame in place; log and record the number of iterations."""
+    config, exposure = frame.config, frame.exposure
+    assert frame.inputs.bf_kernel is not None
+    gains = column_gains(frame.detector) if config.brighterFatterApplyGain else np.ones(exposure.width, np.float32)
+    fit = brighter_fatter_correction(
+        electrons_of(exposure.image, gains),
+        frame.inputs.bf_kernel,
+        full_wells(exposure.mask),
+        max_iter=config.brighterFatterMaxIter,
+        threshold=config.brighterFatterThreshold,
+        conserve=config.brighterFatterConserveCharge,
+    )
+    if not fit.converged:
+        frame.log.warning("Brighter fatter correction did not converge, final difference %f", fit.difference)
+    add_electrons(exposure.image, fit.correction, gains)
+    frame.log.info("Finished brighter fatter in %d iterations", fit.iterations)
+    exposure.metadata.set("BFITER", fit.iterations, "iterations of the brighter-fatter correction")

@@ -22,8 +22,7 @@ from ..errors import HscboxError
 from ..image.background import BackgroundModel
 from ..image.exposure import Exposure
 from ..isr.config import IsrConfig
-from ..isr.result import IsrResult
-from ..isr.task import IsrTask
+from ..isr.task import IsrResult, IsrTask
 from ..machine.files import output_failure, sha256_file
 from ..machine.revision import __version__
 from ..products.matches import write_denormalized
@@ -158,16 +157,14 @@ class ProcessCcdTask:
     def _isr(self, data_id: DataId) -> tuple[IsrResult, int]:
         """Return the corrected frame and its exposure id."""
         logging.getLogger(self.isr.name).info("Performing ISR on sensor %s", dict(data_id))
-        arguments = isr_inputs(self.butler, data_id, self.config.isr, self._inputs)
-        result = self.isr.run(**arguments)
+        inputs = isr_inputs(self.butler, data_id, self.config.isr, self._inputs)
+        result = self.isr.run(inputs)
         self._sign(result.exposure)
-        if result.oss_thumbnail is not None:
-            self.butler.put(result.oss_thumbnail, "ossThumb", data_id)
-        if result.flattened_thumbnail is not None:
-            self.butler.put(result.flattened_thumbnail, "flattenedThumb", data_id)
+        for dataset, thumbnail in result.thumbnails.items():
+            self.butler.put(thumbnail, dataset, data_id)
         if self.config.isr.doWrite:
             self.butler.put(result.exposure, "postISRCCD", data_id)
-        return result, int(arguments["exposure_id"])
+        return result, inputs.exposure_id
 
     def _sign(self, exposure: Exposure) -> None:
         exposure.metadata.set("HSCBOX", __version__, "version of hscbox")
