@@ -99,14 +99,9 @@ class ArchiveWriter:
             np.concatenate([part[k] for part in self._index]) if self._index else np.zeros(0, np.int64)
             for k in range(5)
         ]
-        fields = ("id", "cat.archive", "cat.persistable", "row0", "nrows")
         columns = [
-            *[
-                Column(title, "J", values, doc=_INDEX_DOCS[title])
-                for title, values in zip(fields, numbers, strict=True)
-            ],
-            Column("name", "64A", names, doc=_INDEX_DOCS["name"]),
-            Column("module", "64A", modules, doc=_INDEX_DOCS["module"]),
+            Column(title, form, values, doc=doc)
+            for (title, form, doc), values in zip(_INDEX, [*numbers, names, modules], strict=True)
         ]
         index_cards = [
             card("EXTTYPE", "ARCHIVE_INDEX"),
@@ -173,7 +168,7 @@ class ArchiveReader:
         """Columns of the index, in file order."""
         self._units = list(units[1:n_catalogues])
         self._read: dict[int, dict[str, Any]] = {}
-        wanted = {"id", "cat.archive", "cat.persistable", "row0", "nrows", "name", "module"}
+        wanted = {title for title, _, _ in _INDEX}
         if not wanted <= set(self.index):
             raise DamagedInputError(f"{self.path} has an archive index without {sorted(wanted - set(self.index))}")
         order = np.lexsort((self.index["cat.persistable"], self.index["id"]))
@@ -227,15 +222,16 @@ class ArchiveReader:
         return StoredObject(object_id, str(self.index["name"][rows[0]]), str(self.index["module"][rows[0]]), tables)
 
 
-_INDEX_DOCS = {
-    "id": "Archive ID of the persistable object that owns a block of rows",
-    "cat.archive": "1-based number of the data catalog",
-    "cat.persistable": "0-based index of the catalog within the object",
-    "row0": "First row of the block",
-    "nrows": "Number of rows of the block",
-    "name": "Class name of the object",
-    "module": "Python module of the class",
-}
+_INDEX = (
+    ("id", "J", "Archive ID of the persistable object that owns a block of rows"),
+    ("cat.archive", "J", "1-based number of the data catalog"),
+    ("cat.persistable", "J", "0-based index of the catalog within the object"),
+    ("row0", "J", "First row of the block"),
+    ("nrows", "J", "Number of rows of the block"),
+    ("name", "64A", "Class name of the object"),
+    ("module", "64A", "Python module of the class"),
+)
+"""Name, format and documentation of the columns of the index."""
 
 
 def _joined(parts: Sequence[Sequence[Column]]) -> list[Column]:
