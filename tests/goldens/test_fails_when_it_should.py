@@ -19,7 +19,6 @@ from astropy.io import fits
 from pytest_regressions.data_regression import DataRegressionFixture
 
 from hscbox.errors import GoldenMismatchError, OutputError
-from hscbox.fits.checked import write_hdus
 from hscbox.goldens.accept import accept_scene
 from hscbox.goldens.check import Work, check_scene, produce
 from hscbox.goldens.golden import Golden, golden_text, read_golden
@@ -89,7 +88,7 @@ def test_a_changed_calibration_frame_is_noticed(
         for hdu in hdus:
             if hdu.data is not None:
                 hdu.data = (hdu.data * np.float32(1.01)).astype(hdu.data.dtype)
-        write_hdus(flat, hdus)
+        hdus.writeto(flat, overwrite=True, checksum=True)
     result = check_scene(scene, golden, Work(tmp_path))
     wrong = {(item.group, item.name) for item in result.mismatches}
     assert result.level == "none"
@@ -122,7 +121,7 @@ def test_one_byte_of_a_product_is_noticed_and_shown(
         row = 17
         value = float(hdus[1].data["base_PsfFlux_flux"][row])
         hdus[1].data["base_PsfFlux_flux"][row] = np.nextafter(value, np.inf)
-        write_hdus(path, hdus)
+        hdus.writeto(path, overwrite=True, checksum=True)
     result = check_again(scene, golden, spoilt, reference=kept)
     if _machine_is_bitwise():
         assert [(item.group, item.name) for item in result.mismatches] == [("products", SRC)]
@@ -173,7 +172,7 @@ def test_an_accepted_golden_cannot_miss_the_truth(scene: SceneDefinition, spoilt
     path = output / CORR
     with fits.open(path, memmap=False) as hdus:
         hdus[0].header["FLUXMAG0"] *= 1.05
-        write_hdus(path, hdus)
+        hdus.writeto(path, overwrite=True, checksum=True)
     with pytest.raises(GoldenMismatchError, match=r"misses the truth: zero point error.*<= 10"):
         accept_scene(scene, spoilt, Work(spoilt, again=True), "should not work")
     assert not golden_path(spoilt, SCENE).exists()
