@@ -13,6 +13,9 @@ program psfex, and of the fit of hscbox to the same stars (in the pipeline a dra
 
 from __future__ import annotations
 
+import hscbox  # noqa: F401  (pins the code paths of numpy and OpenBLAS, before numpy is imported)
+
+# isort: split
 import argparse
 import logging
 import resource
@@ -25,7 +28,6 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-import hscbox  # noqa: F401  (pins numpy's and OpenBLAS' code paths before numpy is imported)
 from hscbox.butler.butler import Butler
 from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.characterize.psf_candidates import extract_candidates
