@@ -134,6 +134,9 @@ def test_corr_has_three_planes_and_puts_true_sources_where_they_are(guide: Guide
         shapes = {hdus[k].data.shape for k in (1, 2, 3)}
         wcs = WCS(hdus[1].header)
         assert hdus[0].header["FLUXMAG0"] > 0
+        # Those of r and PS1 in the list of 2017.
+        colour_term = [hdus[0].header[f"COLORTERM{number}"] for number in (1, 2, 3)]
+        assert colour_term == [0.00279757, 0.02093734, -0.01877566]
     assert kinds == ["IMAGE", "MASK", "VARIANCE"]
     assert shapes == {(1280, 2048)}
     truth = fits.getdata(next((guide.root / "sim/truth").iterdir()) / "sources.fits")

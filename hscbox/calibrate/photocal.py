@@ -42,6 +42,8 @@ class ZeroPoint:
         Standard deviation of the stars kept (mag).
     kept
         Which of the given stars were kept (n,).
+    color_term
+        What brought the reference magnitudes into the camera's band; None if they were taken as they are.
     """
 
     value: float
@@ -49,6 +51,7 @@ class ZeroPoint:
     n_good: int
     scatter: float
     kept: BoolArray
+    color_term: ColorTerm | None = None
 
 
 @dataclass(frozen=True)

@@ -237,8 +237,9 @@ class CalibrateTask:
         record(self.name, "MAGZERO", point.value - 2.5 * float(np.log10(exposure_time)))
         exposure.metadata["MAGZERO_RMS"] = point.error
         exposure.metadata["MAGZERO_NOBJ"] = point.n_good
-        for number in (1, 2, 3):
-            exposure.metadata[f"COLORTERM{number}"] = 0.0
+        term = point.color_term
+        for number, value in enumerate((term.c0, term.c1, term.c2) if term else (0.0, 0.0, 0.0), start=1):
+            exposure.metadata[f"COLORTERM{number}"] = value
 
 
 def _set_coordinates(sources: SourceCatalog, wcs: SkyWcs) -> None:
