@@ -51,7 +51,6 @@ class SourceMatcher:
         NoMatchError
             No usable sources or no matches.
         """
-        self.log.info("filterStars purged 0 reference stars, leaving %d stars", len(region.catalog))
         if not len(region.catalog):
             raise NoMatchError(
                 f"Unable to match {len(sources)} sources: the reference catalogue lists no object within "
