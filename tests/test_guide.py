@@ -122,6 +122,11 @@ def test_log_lines_have_the_original_shape(guide: Guide) -> None:
     assert "Traceback" not in log and "RuntimeWarning" not in log
 
 
+def test_a_healthy_run_warns_of_nothing(guide: Guide) -> None:
+    """A warning is something that a person should act on."""
+    assert not re.findall(r"^\S+ WARN.*$", guide.process.stderr + guide.ingest_log, re.MULTILINE)
+
+
 def test_summary_names_the_key_numbers(guide: Guide) -> None:
     for word in ("sky level", "seeing", "PSF stars", "sources", "matches", "scatter", "zero point", "time", "memory"):
         assert word in guide.process.stdout

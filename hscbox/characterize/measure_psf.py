@@ -79,7 +79,6 @@ class MeasurePsfTask:
         self.config = config
         self.name = name
         self.log = logging.getLogger(name)
-        self.determiner_log = logging.getLogger(f"{name}.psfDeterminer")
         schema.add_field(_CANDIDATE, "Flag", "picked by the star selector")
         schema.add_field(_USED, "Flag", "used by the PSF determiner")
         schema.add_field(_RESERVED, "Flag", "held back from the PSF fit")
@@ -124,7 +123,6 @@ class MeasurePsfTask:
             noise,
             _gain(exposure),
             self.config.psfDeterminer,
-            self.determiner_log,
             draft,
         )
         catalog[_USED][candidates[found.used]] = True

@@ -235,7 +235,7 @@ class CharacterizeImageTask:
         draft: bool,
     ) -> tuple[SourceCatalog, MeasurePsfResult]:
         self._install_simple_psf(exposure)
-        self.log.warning("Source catalog detected and measured with placeholder or default PSF")
+        self.log.info("Source catalog detected and measured with placeholder or default PSF")
         self._repair(exposure, numbers, keep=True)
         detected = self.detection.run(exposure)
         if detected.background is not None:

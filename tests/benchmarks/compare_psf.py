@@ -76,8 +76,7 @@ def ours(exposure: Exposure, bright: SourceCatalog, rows: np.ndarray) -> tuple[P
             config.stamp_size,
         )
         noise = noise_level(exposure.image).std ** 2
-        log = logging.getLogger("compare")
-        found = determine_psf(stars, float(np.median(width)), noise, gain, config, log)
+        found = determine_psf(stars, float(np.median(width)), noise, gain, config)
         seconds = time.process_time() - start
     return found.psf, seconds
 
