@@ -131,6 +131,17 @@ def zero_point(
             needed=int(config.minStars),
         )
     scatter = float(np.std(difference[kept], ddof=1)) if n_good > 1 else 0.0
+    weight = 1 / _expected_error(reference, flux, flux_error, difference, kept, config)[kept] ** 2
+    value = float(np.sum(weight * difference[kept]) / np.sum(weight))
+    result = ZeroPoint(value, float(1 / np.sqrt(np.sum(weight))), n_good, scatter, kept)
+    _gate(result, typical, config)
+    log.info("Magnitude zero point: %f +/- %f from %d stars", result.value, result.error, result.n_good)
+    return result
+
+
+def _gate(point: ZeroPoint, typical: float, config: PhotoCalConfig) -> None:
+    """Refuse a zero point with an implausible scatter or value."""
+    value, n_good, scatter = point.value, point.n_good, point.scatter
     if not 0 < scatter <= config.maxScatter:
         raise ZeroPointGateError(
             f"The zero point of {n_good} stars scatters by {scatter:.3f} mag, "
@@ -139,8 +150,6 @@ def zero_point(
             scatter=scatter,
             stars=n_good,
         )
-    weight = 1 / _expected_error(reference, flux, flux_error, difference, kept, config)[kept] ** 2
-    value = float(np.sum(weight * difference[kept]) / np.sum(weight))
     if value < typical - config.maxLoss or value > typical + config.maxGain:
         raise ZeroPointGateError(
             f"The zero point of {n_good} stars is {value:.3f}, allowed is {typical - config.maxLoss:.3f} to "
@@ -150,9 +159,6 @@ def zero_point(
             typical=typical,
             stars=n_good,
         )
-    result = ZeroPoint(value, float(1 / np.sqrt(np.sum(weight))), n_good, scatter, kept)
-    log.info("Magnitude zero point: %f +/- %f from %d stars", result.value, result.error, result.n_good)
-    return result
 
 
 def _expected_error(

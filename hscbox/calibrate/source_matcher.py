@@ -10,7 +10,7 @@ from ..camera.distortion import PIXEL_SCALE
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import NoMatchError
 from ..image.sky_wcs import SkyWcs, gnomonic
-from ..numerics.arrays import BoolArray, FloatArray, IntArray
+from ..numerics.arrays import FloatArray, IntArray
 from ..task_metadata import timed_as
 from .matcher import Match, MatchOptimisticBConfig, find_pattern, match_under, start_map
 from .ref_objects import ReferenceRegion
@@ -59,16 +59,7 @@ class SourceMatcher:
                 sources=len(sources),
                 references=0,
             )
-        usable = np.flatnonzero(self._usable(sources))
-        self.log.info("Purged %d unusable sources, leaving %d usable sources", len(sources) - len(usable), len(usable))
-        if not len(usable):
-            raise NoMatchError(
-                f"None of {len(sources)} sources is usable for matching "
-                f"(no blends, unflagged, S/N of {self.config.sourceFluxType}Flux > {self.config.minSnr:g})",
-                remedy="Lower calibrate.astrometry.matcher.minSnr, or check the raw frame",
-                sources=len(sources),
-                usable=0,
-            )
+        usable = self._usable(sources)
         source_plane, reference_plane = _tangent_planes(sources, usable, region, wcs)
         radius = radius_arcsec / PIXEL_SCALE
         transform = start_map()
@@ -127,11 +118,12 @@ class SourceMatcher:
     def _flux(self) -> str:
         return f"slot_{self.config.sourceFluxType}Flux_flux"
 
-    def _usable(self, sources: SourceCatalog) -> BoolArray:
+    def _usable(self, sources: SourceCatalog) -> IntArray:
+        """Return the rows of the sources that may be matched."""
         flux = sources[self._flux]
         with np.errstate(invalid="ignore", divide="ignore"):
             bright = flux / sources[f"{self._flux}Sigma"] > self.config.minSnr
-        usable: BoolArray = (
+        usable = np.flatnonzero(
             bright
             # The centre of a blend is that of none of its objects.
             & (sources["deblend_nChild"] == 0)
@@ -140,6 +132,15 @@ class SourceMatcher:
             & ~sources["slot_Centroid_flag"]
             & ~sources[f"slot_{self.config.sourceFluxType}Flux_flag"]
         )
+        self.log.info("Purged %d unusable sources, leaving %d usable sources", len(sources) - len(usable), len(usable))
+        if not len(usable):
+            raise NoMatchError(
+                f"None of {len(sources)} sources is usable for matching "
+                f"(no blends, unflagged, S/N of {self.config.sourceFluxType}Flux > {self.config.minSnr:g})",
+                remedy="Lower calibrate.astrometry.matcher.minSnr, or check the raw frame",
+                sources=len(sources),
+                usable=0,
+            )
         return usable
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from lsst.pex.config import ChoiceField, Config, ConfigField, Field, ListField, RangeField
@@ -137,30 +138,17 @@ class SourceDetectionTask:
         _set_edge(exposure.mask, border)
         n_grow = int(self.config.nSigmaToGrow * sigma + 0.5)
         threshold = self._threshold(smoothed, exposure.mask)
-        positive = find_footprints(
+        find = partial(
+            find_footprints,
             smoothed,
             threshold,
             include_multiplier=self.config.includeThresholdMultiplier,
             min_pixels=self.config.minPixels,
             border=border,
         )
-        positive = add_shoulder_peaks(
-            positive,
-            image,
-            smoothed,
-            exposure.variance,
-            exposure.mask,
-            sigma,
-            self.config.shoulderSignificance,
-        )
-        negative = find_footprints(
-            smoothed,
-            threshold,
-            include_multiplier=self.config.includeThresholdMultiplier,
-            min_pixels=self.config.minPixels,
-            border=border,
-            negative=True,
-        )
+        significance = self.config.shoulderSignificance
+        positive = add_shoulder_peaks(find(), image, smoothed, exposure.variance, exposure.mask, sigma, significance)
+        negative = find(negative=True)
         grown = self._grow(positive, n_grow, exposure.mask, "DETECTED")
         self._grow(negative, n_grow, exposure.mask, "DETECTED_NEGATIVE")
         chosen = positive if self.config.returnOriginalFootprints else grown
