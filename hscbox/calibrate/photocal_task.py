@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from ..catalog.source_catalog import SourceCatalog
 from ..errors import MissingInputError, NoMatchError, NoPhotometryMatchError
 from ..image.exposure import Exposure
 from ..numerics.arrays import BoolArray
-from ..task_metadata import timed_method
+from ..task_metadata import Task, timed_method
 from .matcher import Match, MatchOptimisticBConfig
 from .photo_selection import PhotoCalConfig, select_matches
 from .photocal import ReferenceMagnitudes, ZeroPoint, reference_magnitudes, zero_point
@@ -25,7 +24,7 @@ __all__ = ["PhotoCalTask"]
 _PHOTOMETRIC = "photometric"
 
 
-class PhotoCalTask:
+class PhotoCalTask(Task[PhotoCalConfig]):
     """Determine the zero point of an exposure that has a WCS.
 
     Parameters
@@ -46,9 +45,7 @@ class PhotoCalTask:
     def __init__(
         self, config: PhotoCalConfig, name: str, loader: RefObjLoader, matcher_config: MatchOptimisticBConfig
     ) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
+        super().__init__(config, name)
         self.loader = loader
         if config.applyColorTerms:
             require_color_terms(self._catalogue, config.colorTermVersion)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 
 from ..camera.distortion import PIXEL_SCALE
@@ -11,7 +9,7 @@ from ..catalog.source_catalog import SourceCatalog
 from ..errors import NoMatchError
 from ..image.sky_wcs import SkyWcs, gnomonic
 from ..numerics.arrays import FloatArray, IntArray
-from ..task_metadata import timed_as
+from ..task_metadata import Task, timed_as
 from .matcher import Match, MatchOptimisticBConfig, find_pattern, match_under, start_map
 from .ref_objects import ReferenceRegion
 
@@ -24,13 +22,8 @@ _CHECK_POINTING = (
 )
 
 
-class SourceMatcher:
+class SourceMatcher(Task[MatchOptimisticBConfig]):
     """Choose usable sources and match them to a reference region."""
-
-    def __init__(self, config: MatchOptimisticBConfig, name: str) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
 
     @timed_as("matchObjectsToSources")
     def match_sources(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import lsst.pex.config as pex_config
@@ -22,7 +21,7 @@ from ..image.sky_wcs import SkyWcs
 from ..measure.apply_apcorr import ApplyApCorrConfig, ApplyApCorrTask
 from ..measure.catalog_calculation import CatalogCalculationConfig, CatalogCalculationTask
 from ..measure.task import SingleFrameMeasurementConfig, SingleFrameMeasurementTask
-from ..task_metadata import record, timed_method
+from ..task_metadata import Task, record, timed_method
 from .astrometry import AstrometryConfig, AstrometrySolution, AstrometryTask
 from .photo_selection import PhotoCalConfig
 from .photocal import ZeroPoint
@@ -85,7 +84,7 @@ class CalibrateResult:
     failure: DataError | None = None
 
 
-class CalibrateTask:
+class CalibrateTask(Task[CalibrateConfig]):
     """Run the calibration of one exposure.
 
     Parameters
@@ -105,9 +104,7 @@ class CalibrateTask:
         astrom_references: ReferenceShards,
         photo_references: ReferenceShards,
     ) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
+        super().__init__(config, name)
         schema = make_minimal_schema()
         schema.add(Field("calib_detected", "Flag", "Source was detected as an icSource"))
         for flag, doc in zip(

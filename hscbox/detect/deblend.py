@@ -7,7 +7,6 @@ S5, section 4.8).
 
 from __future__ import annotations
 
-import logging
 import math
 
 import numpy as np
@@ -21,7 +20,7 @@ from ..image.exposure import Exposure
 from ..image.mask import mask_bits
 from ..numerics.arrays import Float32Array, FloatArray
 from ..numerics.statistics import median
-from ..task_metadata import timed_method
+from ..task_metadata import Task, timed_method
 from .deblend_blend import BlendSettings, Child, deblend_footprint
 from .deblend_peaks import contrast_kernel, join_saturated_peaks, significant_peaks
 from .deblend_psf import PointSourceLimits
@@ -88,7 +87,7 @@ class SourceDeblendConfig(Config):
     joinSaturatedPeaks = Field("Make one object of the peaks about a saturated core and its trail.", bool, default=True)
 
 
-class SourceDeblendTask:
+class SourceDeblendTask(Task[SourceDeblendConfig]):
     """Take blends apart.
 
     Parameters
@@ -100,9 +99,7 @@ class SourceDeblendTask:
     """
 
     def __init__(self, config: SourceDeblendConfig, name: str, schema: Schema) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
+        super().__init__(config, name)
         for column in _COLUMNS:
             if column.name not in schema:
                 schema.add(column)

@@ -6,7 +6,6 @@ lsst/meas_algorithms b99accf8, python/lsst/meas/algorithms/detection.py).
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,7 +22,7 @@ from ..image.mask import mask_bits
 from ..numerics.arrays import Float32Array, Int32Array
 from ..numerics.convolve import kernel_width, smooth
 from ..numerics.statistics import clipped_mean
-from ..task_metadata import timed_method
+from ..task_metadata import Task, timed_method
 from .background import BackgroundConfig, fit_background
 from .footprints import Detections, find_footprints, grow_footprints
 from .shoulders import add_shoulder_peaks
@@ -93,13 +92,8 @@ class DetectionResult:
     """Threshold in the smoothed image [ADU]."""
 
 
-class SourceDetectionTask:
+class SourceDetectionTask(Task[SourceDetectionConfig]):
     """Find the sources of an exposure."""
-
-    def __init__(self, config: SourceDetectionConfig, name: str) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
 
     @timed_method
     def run(self, exposure: Exposure, *, sigma: float | None = None) -> DetectionResult:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from lsst.pex.config import ChoiceField, Config, ConfigField, Field, RangeField
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
 from ..numerics.statistics import median
-from ..task_metadata import timed_method
+from ..task_metadata import Task, timed_method
 from .cosmic_ray_steepness import steepness_of
 from .cosmic_ray_tracks import WIDEST
 from .cosmic_ray_values import replace_pixels
@@ -72,13 +71,8 @@ class RepairResult:
     """The pixels found; None if not asked for."""
 
 
-class RepairTask:
+class RepairTask(Task[RepairConfig]):
     """Find cosmic rays in an exposure."""
-
-    def __init__(self, config: RepairConfig, name: str) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
 
     @timed_method
     def run(self, exposure: Exposure, *, keep_crs: bool | None = None) -> RepairResult:
