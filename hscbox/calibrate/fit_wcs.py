@@ -199,7 +199,7 @@ def fit_with_rejection(
         n_used = int(used.sum())
         if n_used < needed:
             raise MatchesRejectedError(
-                f"Astrometric fit of order {config.order} has {n_used} matches after {round_} rounds of rejection "
+                f"Astrometric fit of order {order} has {n_used} matches after {round_} rounds of rejection "
                 f"of {len(x)}, at least {needed} are needed",
                 remedy="Check the reference catalogue, or lower calibrate.astrometry.wcsFitter.order",
                 matches=n_used,

@@ -8,6 +8,9 @@ their functions. Nothing here passes or fails.
 
 from __future__ import annotations
 
+import hscbox  # noqa: F401  (pins the code paths of numpy and OpenBLAS, before numpy is imported)
+
+# isort: split
 import contextlib
 import functools
 import json

@@ -11,6 +11,9 @@ process-ccd: instrument signature removal, then the characterization with its th
 
 from __future__ import annotations
 
+import hscbox  # noqa: F401  (pins the code paths of numpy and OpenBLAS, before numpy is imported)
+
+# isort: split
 import argparse
 import logging
 import subprocess
@@ -23,7 +26,6 @@ from unittest import mock
 
 import numpy as np
 
-import hscbox  # noqa: F401  (pins numpy's and OpenBLAS' code paths before numpy is imported)
 from hscbox.camera.bf_kernel import brighter_fatter_kernel
 from hscbox.camera.camera import load_camera
 from hscbox.camera.visit_info import visit_info_from_header

@@ -17,6 +17,9 @@ compare both models with the true PSF, away from the stars that hscbox used.
 
 from __future__ import annotations
 
+import hscbox  # noqa: F401  (pins the code paths of numpy and OpenBLAS, before numpy is imported)
+
+# isort: split
 import argparse
 import json
 import resource
@@ -30,7 +33,6 @@ from typing import NamedTuple
 import numpy as np
 from astropy.io import fits
 
-import hscbox  # noqa: F401  (pins numpy's and OpenBLAS' code paths before numpy is imported)
 from hscbox.butler.butler import Butler
 from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.image.exposure import Exposure

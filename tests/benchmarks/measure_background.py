@@ -19,6 +19,9 @@ steps              largest difference between the two sides of an amplifier boun
 
 from __future__ import annotations
 
+import hscbox  # noqa: F401  (pins the code paths of numpy and OpenBLAS, before numpy is imported)
+
+# isort: split
 import argparse
 import logging
 import sys
@@ -28,7 +31,6 @@ from pathlib import Path
 import numpy as np
 from compare_cosmic_rays import reduce
 
-import hscbox  # noqa: F401  (pins numpy's and OpenBLAS' code paths before numpy is imported)
 from hscbox.characterize.task import CharacterizeImageConfig, CharacterizeImageTask
 from hscbox.detect.background import BackgroundConfig, fit_background
 from hscbox.detect.detection import SourceDetectionConfig, SourceDetectionTask

@@ -8,6 +8,9 @@ an ADU are measured as the difference of two frames with the same random numbers
 
 from __future__ import annotations
 
+import hscbox  # noqa: F401  (pins the code paths of numpy and OpenBLAS, before numpy is imported)
+
+# isort: split
 import math
 import sys
 from collections.abc import Iterator
