@@ -17,6 +17,7 @@ from played import run
 from hscbox.butler import repository as repository_module
 from hscbox.errors import MissingInputError, NotMountedError, OutputError, TemporaryError
 from hscbox.machine import mounts
+from hscbox.machine.image import image_identity
 from hscbox.runs.arguments import ProcessCcdArguments
 from hscbox.site import links
 from hscbox.site.doctor import locks as locks_module
@@ -26,7 +27,6 @@ from hscbox.site.doctor import resources as resources_module
 from hscbox.site.doctor.checks import CHECKS, run_checks
 from hscbox.site.doctor.links import check_links
 from hscbox.site.doctor.locks import check_locks, probe_directory
-from hscbox.site.doctor.machine import image_identity
 from hscbox.site.doctor.quick import preflight, quick_check
 from hscbox.site.doctor.resources import available_memory, check_memory, check_space
 from hscbox.site.doctor.temporaries import check_temporaries, is_temporary_name
