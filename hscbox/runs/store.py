@@ -43,7 +43,7 @@ def records_root(output: Path | str) -> Path:
 def where_kept(output: Path | str) -> tuple[Path, str]:
     """Return where the records of an output belong, and why they cannot be kept there (empty if they can)."""
     root = records_root(output)
-    place = root if root.is_dir() else root.parent
+    place = next(above for above in (root, *root.parents) if above.exists())
     if is_lost_with_container(place) and not is_lost_with_container(Path(os.path.realpath(absolute(output)))):
         return root, "it would be lost with this container"
     return root, "" if os.access(place, os.W_OK | os.X_OK) else "it cannot be written"
