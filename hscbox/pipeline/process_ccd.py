@@ -111,7 +111,7 @@ class ProcessCcdTask:
             with collecting(metadata):
                 numbers = self._run(data_id)
         except (Exception, KeyboardInterrupt) as caught:
-            error = caught
+            error = _interrupt(caught) or caught
         record = replace(
             self._known(begun),
             ended=now(),
@@ -232,6 +232,13 @@ class ProcessCcdTask:
     def _write_exposure(self, data_id: DataId, exposure: Exposure, backgrounds: list[BackgroundModel]) -> None:
         self.butler.put(exposure, "calexp", data_id)
         self.butler.put(backgrounds, "calexpBackground", data_id)
+
+
+def _interrupt(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Return the interrupt behind an error: calls of compiled loops turn one that reaches them into a `SystemError`."""
+    while isinstance(error, SystemError):
+        error = error.__cause__ or error.__context__
+    return error if isinstance(error, KeyboardInterrupt) else None
 
 
 def _numbers(isr: IsrResult, characterized: CharacterizeResult, calibrated: CalibrateResult | None) -> CcdNumbers:

@@ -90,11 +90,11 @@ class _Pool(Generic[_Job, _Result]):
         """Give a job to a worker that has none."""
         worker = self.idle.pop() if self.idle else _worker()
         try:
-            future = worker.submit(self.function, self.jobs[number], tries)
+            future = worker.submit(_call, self.function, self.jobs[number], tries)
         except BrokenProcessPool:
             # It died while it had nothing to do.
             worker = _worker()
-            future = worker.submit(self.function, self.jobs[number], tries)
+            future = worker.submit(_call, self.function, self.jobs[number], tries)
         self.running[future] = (worker, number, tries)
 
     def end(self, future: Future[_Result]) -> tuple[int, int, _Result | Lost]:
@@ -140,6 +140,14 @@ def _worker() -> ProcessPoolExecutor:
 
 
 def _begin() -> None:
-    """Leave interrupts to the parent, and end by an exception, so that temporary files are removed."""
+    """Leave interrupts to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _call(function: Callable[[_Job, int], _Result], job: _Job, tries: int) -> _Result:
+    """Call the function so that a worker that is told to end does so by an exception, which clears up."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return function(job, tries)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -13,6 +13,7 @@ from hscbox.errors import ConfigError, DamagedInputError, MissingInputError, NoM
 from hscbox.machine import mounts
 from hscbox.machine.batch import batch_job
 from hscbox.machine.image import image_identity
+from hscbox.pipeline.process_ccd import _interrupt
 from hscbox.pipeline.record import CcdNumbers, CcdRecord, RunRecord, from_text, read_record, to_text
 from hscbox.products.boost import write_boost
 from hscbox.runs import execution, store
@@ -92,6 +93,19 @@ def test_keys_of_the_future_are_left_out_and_what_is_no_record_is_named():
 )
 def test_an_unexpected_error_wins(statuses, combined):
     assert combined_status([record(status=status) for status in statuses]) == combined
+
+
+def test_an_interrupt_that_reached_a_compiled_loop_is_one():
+    def wrapped(error: BaseException) -> BaseException:
+        for _ in range(2):
+            outer = SystemError("returned a result with an exception set")
+            outer.__cause__ = error
+            error = outer
+        return error
+
+    interrupt = KeyboardInterrupt()
+    assert _interrupt(wrapped(interrupt)) is _interrupt(interrupt) is interrupt
+    assert _interrupt(wrapped(ValueError())) is _interrupt(SystemError()) is _interrupt(ValueError()) is None
 
 
 # ------------------------------------------------------------------------------------- where and which
