@@ -51,6 +51,7 @@ __all__ = [
     "UsageError",
     "WcsGateError",
     "ZeroPointGateError",
+    "error_class",
 ]
 
 
@@ -101,6 +102,15 @@ class HscboxError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         # Errors travel back from worker processes, keyword-only arguments included.
         return _rebuild, (type(self), self.message, self.remedy, self.numbers)
+
+
+def error_class(code: str, base: type[HscboxError] = HscboxError) -> type[HscboxError] | None:
+    """Return the class of errors that has this code; None if there is none."""
+    for kind in base.__subclasses__():
+        found = kind if kind.code == code else error_class(code, kind)
+        if found is not None:
+            return found
+    return None
 
 
 def _rebuild(cls: type[HscboxError], message: str, remedy: str, numbers: dict[str, object]) -> HscboxError:

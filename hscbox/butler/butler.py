@@ -14,14 +14,13 @@ from .derived import COMPUTED, compute, read_part, read_raw_frame, split_name
 from .formatters import read_file, write_file
 from .ingest_report import VisitCompleteness, completeness
 from .lookup import ALL_KEYS, Expansion, Lookup
-from .output import OutputRepository, back_up
+from .opening import Place, open_place, open_places
+from .output import back_up
 from .paths import absolute
-from .repository import Repository, open_repository
+from .repository import Opened, Repository
 from .templates import DATASETS, DatasetType, key_types_of
 
 __all__ = ["Butler"]
-
-Place = str | Path | Mapping[str, Any]
 
 # Options of the original that may be among the keys of a data id; they do not choose a file.
 _IGNORED_KEYS = {"flags", "imageOrigin", "hdu"}
@@ -43,6 +42,8 @@ class Butler:
         Calibration directory to use instead of `CALIB` in each repository.
     quiet
         Do not log which registries are used.
+    opened
+        Repositories that are open already; those that are opened here are added.
 
     Raises
     ------
@@ -61,37 +62,20 @@ class Butler:
         calib_root: str | Path | None = None,
         calibRoot: str | Path | None = None,
         quiet: bool = False,
+        opened: Opened | None = None,
     ) -> None:
         if (root is None) == (inputs is None and outputs is None):
             raise UsageError("Give either root, or inputs and outputs")
         calib = calib_root if calib_root is not None else calibRoot
         self._calib = None if calib is None else absolute(calib)
         self._aliases: dict[str, str] = {}
-        self._output: OutputRepository | None = None
-        if root is not None:
-            repository = open_repository(root, self._calib)
-            self._output = OutputRepository(root, (), self._calib)
-            self._lookup = Lookup([repository])
+        if root is None:
+            self._output, repositories = open_places(inputs, outputs, self._calib, opened)
         else:
-            self._lookup = Lookup(self._open_many(_listed(inputs), _listed(outputs)))
+            self._output, repositories = open_place(root, self._calib, opened)
+        self._lookup = Lookup(repositories)
         if not quiet:
             self._lookup.log_registries()
-
-    def _open_many(self, inputs: list[Mapping[str, Any]], outputs: list[Mapping[str, Any]]) -> list[Repository]:
-        if len(outputs) > 1:
-            raise UsageError("At most one output is supported")
-        # An existing output remembers its calibrations; they hold for its inputs as well.
-        calib = self._calib
-        recorded = OutputRepository(outputs[0]["root"], (), calib).calib_root if outputs else None
-        opened = [open_repository(place["root"], calib or recorded) for place in inputs]
-        if not outputs:
-            return opened
-        place = outputs[0]
-        identity = OutputRepository(place["root"], (), calib).repository.identity
-        parents = [repository for repository in opened if repository.identity != identity]
-        self._output = OutputRepository(place["root"], parents, calib)
-        readable = "r" in str(place.get("mode", "w")) or len(parents) < len(opened)
-        return [self._output.repository, *parents] if readable else parents
 
     @classmethod
     def for_run(
@@ -101,10 +85,15 @@ class Butler:
         *,
         calib_root: str | Path | None = None,
         quiet: bool = False,
+        opened: Opened | None = None,
+        new: bool = False,
     ) -> Butler:
-        """Open an input for reading and an output for reading and writing, as the commands do."""
-        outputs = {"root": output_root, "mode": "rw"}
-        return cls(inputs=input_root, outputs=outputs, calib_root=calib_root, quiet=quiet)
+        """Open an input for reading and an output for reading and writing, as the commands do.
+
+        With `new` the output is one that will be made anew: what is there now does not count.
+        """
+        outputs = {"root": output_root, "mode": "rw", "new": new}
+        return cls(inputs=input_root, outputs=outputs, calib_root=calib_root, quiet=quiet, opened=opened)
 
     @property
     def repositories(self) -> list[Repository]:
@@ -373,20 +362,6 @@ class Butler:
             Dataset whose file must exist; None to take every registered exposure.
         """
         return self._lookup.expand(ids, None if existing is None else DATASETS[existing])
-
-
-def _listed(places: Place | Sequence[Place] | None) -> list[Mapping[str, Any]]:
-    if places is None:
-        return []
-    many = [places] if isinstance(places, str | Path | Mapping) else list(places)
-    result: list[Mapping[str, Any]] = []
-    for place in many:
-        entry: Mapping[str, Any] = place if isinstance(place, Mapping) else {"root": place}
-        root = entry.get("root", entry.get("cfgRoot"))
-        if root is None:
-            raise UsageError(f"A repository needs 'root': {dict(entry)}")
-        result.append({**entry, "root": root})
-    return result
 
 
 def _removed_keys(level: str | None) -> frozenset[str]:

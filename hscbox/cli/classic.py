@@ -37,10 +37,10 @@ def _process_ccd(words: Sequence[str]) -> int:
         return arguments
     from ..site.doctor.quick import preflight
 
-    preflight(arguments)
+    opened = preflight(arguments)
     from ..runs.run import run_process_ccd
 
-    return run_process_ccd(arguments)
+    return run_process_ccd(arguments, opened)
 
 
 def _parsed(parse: Callable[[], Any]) -> Any:

@@ -159,6 +159,22 @@ def test_options_name_further_places(host, place, tmp_path):
     assert binds[str(tmp_path / "calib 2")] == binds[str(tmp_path / "configs")] == "ro"
 
 
+def test_records_of_runs_beside_the_output_are_bound_with_it(host, place, tmp_path):
+    output = tmp_path / "elsewhere/out"
+    output.mkdir(parents=True)
+    (output / "repositoryCfg.yaml").touch()
+    words = ("process-ccd", "input", "--output", output, "--id", "visit=40984")
+    # To make the directory of the records, what holds it must be writable.
+    assert host.binds(*words)[str(output.parent)] == "rw"
+    assert str(output.parent) not in host.binds("provenance", output)
+    (output.parent / "out.runs").mkdir()
+    (tmp_path / "link").symlink_to(output)
+    for name in (output, tmp_path / "link", f"{output}/"):
+        binds = host.binds("process-ccd", "input", "--output", name)
+        assert binds[str(output)] == binds[f"{output}.runs"] == "rw" and str(output.parent) not in binds
+        assert host.binds("provenance", name)[f"{output}.runs"] == "ro"
+
+
 def test_rerun_and_ingest_write_into_the_repository(host, place):
     assert str(place.input) not in host.binds("process-ccd", "input", "--rerun", "x")  # part of the work directory
     raw = place.disk / "raw dir/HSCA04098410.fits"
