@@ -15,7 +15,6 @@ import numpy as np
 from ..errors import DamagedInputError, MissingInputError
 from ..fits.metadata import Metadata
 from .htm import separation, trixels_in_circle
-from .reference_config import parse_reference_config
 from .schema import Field, Schema
 from .source_catalog import SourceCatalog, make_minimal_schema
 
@@ -23,7 +22,6 @@ __all__ = [
     "ReferenceRegion",
     "ShardReader",
     "add_filter_aliases",
-    "depth_from_config",
     "flux_field",
     "load_region",
     "to_2017_form",
@@ -178,22 +176,6 @@ def to_2017_form(shard: SourceCatalog) -> SourceCatalog:
 
 def _name_of_2017(name: str) -> str:
     return _POSITION_ERRORS.get(name, name.replace("_fluxErr", "_fluxSigma"))
-
-
-def depth_from_config(text: str, source: str) -> int:
-    """Return the HTM depth that the text of a reference catalogue's config.py states.
-
-    Parameters
-    ----------
-    source
-        Name of the file, for messages.
-
-    Raises
-    ------
-    DamagedInputError, UnsafeInputError
-        See `parse_reference_config`.
-    """
-    return parse_reference_config(text, source).depth
 
 
 def add_filter_aliases(cat: SourceCatalog, filter_map: Mapping[str, str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from lsst import sphgeom
 
 from hscbox.catalog.htm import separation, trixel_of, trixels_in_circle
-from hscbox.catalog.reference import add_filter_aliases, depth_from_config, flux_field, load_region, to_2017_form
+from hscbox.catalog.reference import add_filter_aliases, flux_field, load_region, to_2017_form
 from hscbox.catalog.reference_config import ReferenceConfig, format_reference_config, parse_reference_config
 from hscbox.catalog.schema import Field, Schema
 from hscbox.catalog.source_catalog import SourceCatalog
@@ -216,7 +216,6 @@ def test_config_of_the_standard_catalogue() -> None:
         "config.indexer.name='HTM'\n"
     )
     assert parse_reference_config(text, "config.py") == ReferenceConfig(_NAME, 7)
-    assert depth_from_config(text, "config.py") == 7
     assert parse_reference_config("config.ref_dataset_name='a'", "x").depth == 8
     again = ReferenceConfig("sim", 9)
     assert parse_reference_config(format_reference_config(again), "x") == again
