@@ -27,14 +27,12 @@ def check_repository(context: Context) -> Iterator[Finding]:
     except HscboxError as error:
         yield Finding("repository", State.FAIL, error.message, error.remedy)
         return
-    missing = [
-        what
-        for what, path in (
-            ("no registry.sqlite3", repository.registry_path or _parents_registry(root)),
-            ("no CALIB with a registry", repository.calib_registry_path or _parents_calib(root)),
-        )
-        if path is None
-    ]
+    chain = (repository, *repository.parents)
+    missing = []
+    if not any(place.registry_path for place in chain):
+        missing.append("no registry.sqlite3")
+    if not any(place.calib_registry_path for place in chain):
+        missing.append("no CALIB with a registry")
     if missing:
         yield Finding(
             "repository",
@@ -44,14 +42,6 @@ def check_repository(context: Context) -> Iterator[Finding]:
         )
     else:
         yield Finding("repository", State.OK, f"{root}, registry of raws and of calibrations")
-
-
-def _parents_registry(root: Path) -> Path | None:
-    return next((p.registry_path for p in open_repository(root).parents if p.registry_path), None)
-
-
-def _parents_calib(root: Path) -> Path | None:
-    return next((p.calib_registry_path for p in open_repository(root).parents if p.calib_registry_path), None)
 
 
 def check_links(context: Context) -> Iterator[Finding]:
