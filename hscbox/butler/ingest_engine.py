@@ -13,6 +13,7 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -166,18 +167,16 @@ class Engine(ABC):
         """
         copying = self.options.mode in {Mode.COPY, Mode.MOVE}
         size = _BATCH_OF_COPIES if copying else _BATCH
-        batch: list[Item] = []
-        waiting = 0
+        outcomes = read_headers(self._considered(files), read, self.options.processes)
         try:
-            for infile, outcome in read_headers(self._considered(files), read, self.options.processes):
-                waiting += 1
-                item = self._item(infile, outcome)
-                if item is not None:
-                    batch.append(item)
-                if waiting >= size:
-                    self._flush(batch, waiting)
-                    batch, waiting = [], 0
-            self._flush(batch, waiting)
+            while chunk := list(islice(outcomes, size)):
+                batch = [item for infile, outcome in chunk if (item := self._item(infile, outcome)) is not None]
+                if batch and self.options.dry_run:
+                    self._foresee(batch)
+                elif batch:
+                    self._commit(batch)
+                if self._progress is not None:
+                    self._progress(len(chunk))
         finally:
             if self._connection is not None:
                 self._connection.close()
@@ -225,14 +224,6 @@ class Engine(ABC):
         text = str(error)
         self.log.warning("Failed to ingest file %s", text if text.startswith(infile) else f"{infile}: {text}")
         self.report.refuse(infile, error)
-
-    def _flush(self, batch: list[Item], waiting: int) -> None:
-        if batch and self.options.dry_run:
-            self._foresee(batch)
-        elif batch:
-            self._commit(batch)
-        if self._progress is not None and waiting:
-            self._progress(waiting)
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from ..errors import MissingInputError, UsageError
 from ..runs.arguments import DEFAULT_TIMEOUT, ProcessCcdArguments
 
-__all__ = ["expand_argument_files", "parse_process_ccd", "positive"]
+__all__ = ["expand_argument_files", "parse_process_ccd", "positive", "run_words"]
 
 _EXAMPLE = "example: %(prog)s input --output output --id visit=40984 ccd=55 -j 2"
 
@@ -129,3 +129,14 @@ def parse_process_ccd(argv: Sequence[str], program: str = "processCcd.py") -> Pr
     if parsed["timeout"] <= 0:
         parsed["timeout"] = DEFAULT_TIMEOUT
     return ProcessCcdArguments(**parsed)
+
+
+def run_words(words: Sequence[str], program: str) -> int:
+    """Process CCDs as the words after the name of the command say, and return the exit status."""
+    arguments = parse_process_ccd(words, program)
+    from ..site.doctor.quick import preflight
+
+    preflight(arguments)
+    from ..runs.run import run_process_ccd
+
+    return run_process_ccd(arguments)
