@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ..numerics.arrays import ByteArray
 from .overlay import Colour
 
-__all__ = ["BACKGROUND", "DIM", "TEXT", "Canvas", "nice_step", "png_of", "text_width"]
+__all__ = ["BACKGROUND", "DIM", "TEXT", "Canvas", "png_of", "round_step", "text_width"]
 
 BACKGROUND: Colour = (24, 25, 29)
 TEXT: Colour = (232, 232, 235)
@@ -33,12 +33,10 @@ def text_width(text: str, size: int) -> int:
     return math.ceil(_font(size).getlength(text))
 
 
-def nice_step(extent: float, count: int) -> int:
-    """Return the smallest of 1, 2, 5, 10, 20, ... that divides `extent` into at most `count` parts."""
-    step = 1
-    while extent / step > count:
-        step = step * 5 // 2 if str(step).startswith("2") else step * 2
-    return step
+def round_step(least: float) -> float:
+    """Return the smallest of ..., 0.5, 1, 2, 5, 10, ... that is not less than `least`, but for rounding."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least * (1 - 1e-9))
 
 
 class Canvas:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..numerics.arrays import FloatArray
-from .canvas import DIM, TEXT, Canvas
+from .canvas import DIM, TEXT, Canvas, round_step
 from .overlay import Colour
 
 __all__ = ["Axes", "robust_limits"]
@@ -29,9 +29,7 @@ def robust_limits(values: FloatArray, least: float) -> tuple[float, float]:
 
 def _ticks(low: float, high: float) -> list[float]:
     """Return round numbers from `low` to `high`, six at the most."""
-    rough = (high - low) / _MOST_TICKS
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
+    step = round_step((high - low) / _MOST_TICKS)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [number * step for number in range(first, last + 1)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -155,7 +155,7 @@ def _comparison(
 def _finish(sheet: Sheet, what: str, data_id: DataId, notes: tuple[str, ...]) -> Picture:
     region, zoom = sheet.region, zoom_of(sheet)
     place = f"columns {region.x0} to {region.x1}, rows {region.y0} to {region.y1}, {zoom.text()}"
-    whole = Sheet(**{**vars(sheet), "heading": (*sheet.heading, *notes, place)})
+    whole = replace(sheet, heading=(*sheet.heading, *notes, place))
     name = f"{what}-{int(data_id['visit']):07d}-{int(data_id['ccd']):03d}.png"
     legend = tuple(f"{entry.name}: {entry.text}" for entry in sheet.legend)
     return Picture(draw(whole), name, (*notes, place, *legend))
