@@ -8,7 +8,7 @@ import numpy as np
 
 from ..camera.boxes import Box
 
-__all__ = ["PEAK_DTYPE", "Footprint", "HeavyPixels", "merge_spans", "spans_from_mask"]
+__all__ = ["PEAK_DTYPE", "Footprint", "HeavyPixels", "merge_spans"]
 
 PEAK_DTYPE = np.dtype([("id", "i8"), ("f_x", "f4"), ("f_y", "f4"), ("i_x", "i4"), ("i_y", "i4"), ("peakValue", "f4")])
 """A peak: identity, position with fraction, position as a pixel, value of the (smoothed) image there."""
@@ -36,16 +36,6 @@ def merge_spans(spans: np.ndarray) -> np.ndarray:
     y = spans[order, 0][opens]
     offset = y * (width + 2) - first
     return np.stack([y, start[opens] - offset, stop[closes] - 1 - offset], axis=1).astype(np.int32)
-
-
-def spans_from_mask(mask: np.ndarray, x0: int = 0, y0: int = 0) -> np.ndarray:
-    """Return the spans (n, 3) of the True pixels of `mask` [y, x], whose first pixel is (`x0`, `y0`)."""
-    padded = np.zeros((mask.shape[0], mask.shape[1] + 2), dtype=np.int8)
-    padded[:, 1:-1] = mask
-    step = np.diff(padded, axis=1)
-    y, start = np.nonzero(step == 1)
-    stop = np.nonzero(step == -1)[1]
-    return np.stack([y + y0, start + x0, stop - 1 + x0], axis=1).astype(np.int32)
 
 
 @dataclass(eq=False, slots=True)

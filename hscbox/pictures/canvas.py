@@ -67,15 +67,15 @@ class Canvas:
         x, y, radius = round(x), round(y), round(radius)
         self._draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=colour, width=width)
 
-    def arrow(self, x: float, y: float, dx: float, dy: float, name: str, colour: Colour = TEXT) -> None:
+    def arrow(self, x: float, y: float, dx: float, dy: float, name: str) -> None:
         """Draw an arrow from (x, y) by (dx, dy), dy upwards, with its name beyond its tip."""
         length = math.hypot(dx, dy)
         ux, uy = dx / length, -dy / length
         tip_x, tip_y = x + dx, y - dy
-        self.line(x, y, tip_x, tip_y, colour, 2)
+        self.line(x, y, tip_x, tip_y, TEXT, 2)
         for side in (-1, 1):
-            self.line(tip_x, tip_y, tip_x - 7 * ux - side * 4 * uy, tip_y - 7 * uy + side * 4 * ux, colour, 2)
-        self.text(tip_x + 10 * ux, tip_y + 10 * uy, name, 14, colour, "mm")
+            self.line(tip_x, tip_y, tip_x - 7 * ux - side * 4 * uy, tip_y - 7 * uy + side * 4 * ux, TEXT, 2)
+        self.text(tip_x + 10 * ux, tip_y + 10 * uy, name, 14, TEXT, "mm")
 
 
 def png_of(canvas: Canvas) -> bytes:

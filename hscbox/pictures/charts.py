@@ -76,15 +76,15 @@ class Axes:
         self.canvas.text(left, self.y + 17, y_label, 12, DIM)
         self.canvas.text(right, bottom + 24, x_label, 12, DIM, "ra")
 
-    def horizontal(self, value: float, colour: Colour = _FRAME) -> None:
+    def horizontal(self, value: float) -> None:
         """Draw a line across the chart."""
         if self.y_limits[0] <= value <= self.y_limits[1]:
-            self.line((self.x_limits[0], value), (self.x_limits[1], value), colour)
+            self.line((self.x_limits[0], value), (self.x_limits[1], value), _FRAME)
 
-    def vertical(self, value: float, colour: Colour = _FRAME) -> None:
+    def vertical(self, value: float) -> None:
         """Draw a line up the chart."""
         if self.x_limits[0] <= value <= self.x_limits[1]:
-            self.line((value, self.y_limits[0]), (value, self.y_limits[1]), colour)
+            self.line((value, self.y_limits[0]), (value, self.y_limits[1]), _FRAME)
 
     def line(self, begin: tuple[float, float], end: tuple[float, float], colour: Colour) -> None:
         """Draw a straight line between two points of the chart."""

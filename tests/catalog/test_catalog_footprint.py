@@ -7,7 +7,7 @@ import pytest
 from fixtures.footprints import footprint_of, make_peaks
 
 from hscbox.camera.boxes import Box
-from hscbox.catalog.footprint import Footprint, HeavyPixels, merge_spans, spans_from_mask
+from hscbox.catalog.footprint import Footprint, HeavyPixels, merge_spans
 
 
 def _pixels(spans: np.ndarray) -> list[tuple[int, int]]:
@@ -67,7 +67,7 @@ def test_insert_writes_the_pixel_values_where_the_pixels_are(rng: np.random.Gene
 
 
 def test_empty_footprint() -> None:
-    footprint = Footprint(spans_from_mask(np.zeros((3, 4), dtype=bool)))
+    footprint = footprint_of(np.zeros((3, 4), dtype=bool))
     assert footprint.area == 0
     assert footprint.bbox == Box(0, 0, 0, 0)
     assert footprint.indices()[0].shape == (0,)
