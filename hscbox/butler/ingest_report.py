@@ -37,11 +37,6 @@ class VisitCompleteness:
     focus: int
     missing: tuple[int, ...]
 
-    @property
-    def complete(self) -> bool:
-        """Whether all science CCDs are there."""
-        return self.science == N_SCIENCE
-
 
 @dataclass
 class IngestReport:

@@ -192,14 +192,4 @@ def completeness_rows(visits: Iterable[VisitCompleteness]) -> list[dict[str, obj
     """Return the completeness of visits with the missing CCDs in the syntax of `--id`."""
     from ..butler.ingest_report import compact_numbers
 
-    return [
-        {
-            "visit": visit.visit,
-            "filter": visit.filter,
-            "field": visit.field,
-            "science": visit.science,
-            "focus": visit.focus,
-            "missing": compact_numbers(visit.missing),
-        }
-        for visit in visits
-    ]
+    return [{**asdict(visit), "missing": compact_numbers(visit.missing)} for visit in visits]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..image.psf import polynomial_basis
 from ..image.sky_wcs import gnomonic
 from ..numerics.arrays import FloatArray
 from .true_frame import CCD_CENTRE, CCD_HALF, Truth
@@ -23,7 +24,7 @@ def _terms(x: FloatArray, y: FloatArray, order: int) -> FloatArray:
     """Return the powers u**i v**j, i + j <= order, of scaled positions: (n, terms)."""
     u = (np.asarray(x, dtype=np.float64) - CCD_CENTRE[0]) / CCD_HALF[0]
     v = (np.asarray(y, dtype=np.float64) - CCD_CENTRE[1]) / CCD_HALF[1]
-    return np.stack([u**i * v**j for i in range(order + 1) for j in range(order + 1 - i)], axis=1)
+    return polynomial_basis(v, u, order)
 
 
 @dataclass(frozen=True)
