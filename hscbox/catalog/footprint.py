@@ -53,10 +53,6 @@ class HeavyPixels:
     variance: np.ndarray
 
 
-def _no_peaks() -> np.ndarray:
-    return np.zeros(0, dtype=PEAK_DTYPE)
-
-
 @dataclass(eq=False, slots=True)
 class Footprint:
     """The pixels of a detection.
@@ -72,7 +68,7 @@ class Footprint:
     """
 
     spans: np.ndarray
-    peaks: np.ndarray = field(default_factory=_no_peaks)
+    peaks: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=PEAK_DTYPE))
     heavy: HeavyPixels | None = None
 
     @property
