@@ -199,5 +199,5 @@ def _diff(golden: Golden, items: Sequence[Item], work: Work, output: Path) -> st
     first = both[0]
     if work.reference is not None:
         reference = work.reference / golden.scene / "output" / first
-        return f"FITS diff of {first}, a: {reference}, b: this run\n{diff_files(reference, output / first)}"
+        return f"FITS diff of {first}, a: {reference}, b: this run\n{diff_files(str(reference), str(output / first))}"
     return f"FITS diff of {first}, a: golden, b: this run\n{diff_descriptions(golden.units[first], output / first)}"

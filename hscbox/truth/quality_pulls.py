@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..camera.boxes import Box
 from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
@@ -62,11 +63,9 @@ def _bounds(truth: Truth, exposure: Exposure, stars: Pairs) -> FloatArray:
 
 
 def _box(exposure: Exposure, x: float, y: float) -> tuple[slice, slice]:
-    column, row = round(x), round(y)
-    return (
-        slice(max(row - _SKY_HALF_WIDTH, 0), min(row + _SKY_HALF_WIDTH + 1, exposure.height)),
-        slice(max(column - _SKY_HALF_WIDTH, 0), min(column + _SKY_HALF_WIDTH + 1, exposure.width)),
-    )
+    size = 2 * _SKY_HALF_WIDTH + 1
+    around = Box(round(x) - _SKY_HALF_WIDTH, round(y) - _SKY_HALF_WIDTH, size, size)
+    return around.clip(Box(0, 0, exposure.width, exposure.height)).slices
 
 
 def pull_numbers(table: Table) -> dict[str, Measured]:
