@@ -7,12 +7,12 @@ import numpy as np
 from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
 from ..numerics.arrays import FloatArray
-from .measures import Measured, bootstrapped, median_of, robust_scatter
+from .measures import Measured, bootstrapped
 from .residuals import Table, scaled
 from .selection import Pairs
 from .true_frame import Truth
 
-__all__ = ["flux_numbers", "flux_residuals", "trend_numbers"]
+__all__ = ["flux_residuals", "trend_numbers"]
 
 
 # Errors of bright stars do not fall below this (mmag): the model of the PSF limits them, not photons.
@@ -42,16 +42,6 @@ def flux_residuals(truth: Truth, sources: SourceCatalog, exposure: Exposure, sta
         table[name] = difference
         table[f"{name}_about_median"] = difference - (np.median(known) if len(known) else np.nan)
     return table
-
-
-def flux_numbers(stars: Table) -> dict[str, Measured]:
-    """Return zero points and scatter."""
-    return {
-        "psf_zero_point_error": median_of(stars["psf"]),
-        "psf_scatter": robust_scatter(stars["psf_about_median"]),
-        "aperture_zero_point_error": median_of(stars["aperture"]),
-        "aperture_scatter": robust_scatter(stars["aperture_about_median"]),
-    }
 
 
 def trend_numbers(stars: Table) -> dict[str, Measured]:
