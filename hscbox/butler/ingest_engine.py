@@ -244,7 +244,7 @@ class Engine(ABC):
 
     def _commit(self, batch: list[Item]) -> None:
         done: list[Item] = []
-        before = self._counts()
+        before = self.report.ingested, self.report.unchanged, self.report.adopted
         refused: list[tuple[Item, InputError]] = []
         try:
             for item in batch:
@@ -263,7 +263,7 @@ class Engine(ABC):
             # Whatever the reason, an interrupt included: no file without its row.
             for item in reversed(batch):
                 item.delivery.undo()
-            self._restore_counts(before)
+            self.report.ingested, self.report.unchanged, self.report.adopted = before
             raise
         for item in batch:
             if all(item is not other for other, _ in refused):
@@ -281,12 +281,6 @@ class Engine(ABC):
             what = f"{error.filename or item.infile} could not be removed: {error.strerror or error}"
             self.log.warning("%s is in the repository, but %s", item.infile, what)
             self.report.warnings += 1
-
-    def _counts(self) -> tuple[int, int, int]:
-        return self.report.ingested, self.report.unchanged, self.report.adopted
-
-    def _restore_counts(self, counts: tuple[int, int, int]) -> None:
-        self.report.ingested, self.report.unchanged, self.report.adopted = counts
 
     def _log_delivery(self, item: Item) -> None:
         if self.options.mode is not Mode.SKIP:

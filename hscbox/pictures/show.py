@@ -122,7 +122,7 @@ def _single(butler: Butler, data_id: DataId, dataset: str, planes: Sequence[str]
         request.region is None,
         tuple(planes),
         marks,
-        (*counts, *(source_legend(marks, region) if marks else ())),
+        (*counts, *source_legend(marks, region)),
         *_sky_directions(frame.wcs, region),
     )
     return _finish(sheet, dataset, data_id, ())
@@ -146,7 +146,7 @@ def _comparison(
         request.region is None,
         planes,
         marks,
-        (*_changes(found, region, planes), *(source_legend(marks, region) if marks else ())),
+        (*_changes(found, region, planes), *source_legend(marks, region)),
         *_sky_directions(found.wcs, region),
     )
     return _finish(sheet, found.step, data_id, (_summary(difference[region.slices], found.unit),))

@@ -10,7 +10,7 @@ from ...butler.repository import open_repository
 from ...errors import HscboxError
 from ...machine.mounts import Dangling, bind_flags
 from ..finding import Context, Finding, State
-from ..links import LinkSurvey, survey
+from ..links import survey
 
 __all__ = ["check_links", "check_repository", "worst_link"]
 
@@ -52,7 +52,7 @@ def check_links(context: Context) -> Iterator[Finding]:
     if not root.is_dir():
         return
     found = survey(root)
-    scope = _scope(found)
+    scope = f"{found.looked} links followed, in {found.directories} of {found.all_directories} directories"
     if not found.broken:
         yield Finding("links", State.OK, f"all lead somewhere ({scope})")
         return
@@ -78,10 +78,6 @@ def check_links(context: Context) -> Iterator[Finding]:
         yield Finding("links", State.FAIL, f"{broken.problem} ({scope})", broken.remedy)
     if len(gone) > _SHOWN:
         yield Finding("links", State.FAIL, f"{len(gone) - _SHOWN} more links lead to nothing")
-
-
-def _scope(found: LinkSurvey) -> str:
-    return f"{found.looked} links followed, in {found.directories} of {found.all_directories} directories"
 
 
 def worst_link(broken: list[Dangling]) -> Dangling | None:
