@@ -26,6 +26,7 @@ from ..isr.config import IsrConfig
 from ..isr.result import IsrResult
 from ..isr.task import IsrTask
 from ..machine.files import output_failure, sha256_file
+from ..numerics.constants import FWHM_PER_SIGMA
 from ..products.matches import write_denormalized
 from ..task_metadata import TaskMetadata, collecting, timed
 from .inputs import Inputs, isr_inputs
@@ -35,7 +36,6 @@ from .references import References
 __all__ = ["CcdSummary", "ProcessCcdConfig", "ProcessCcdTask"]
 
 # Full width at half maximum of a Gaussian in units of its sigma.
-_FWHM = 2.3548
 
 
 class ProcessCcdConfig(pex_config.Config):
@@ -212,7 +212,7 @@ def _summary(isr: IsrResult, characterized: CharacterizeResult, calibrated: Cali
     common: dict[str, Any] = {
         "sky": float(metadata["SKYLEVEL"]),  # type: ignore[arg-type]
         "sky_sigma": float(metadata["SKYSIGMA"]),  # type: ignore[arg-type]
-        "seeing_arcsec": characterized.numbers.psf_sigma[-1] * _FWHM * PIXEL_SCALE,
+        "seeing_arcsec": characterized.numbers.psf_sigma[-1] * FWHM_PER_SIGMA * PIXEL_SCALE,
         "psf_stars": characterized.numbers.n_psf_stars[-1],
         "cosmic_rays": characterized.numbers.n_cosmic_rays[-1],
         "bright_sources": len(characterized.catalog),
