@@ -12,7 +12,7 @@ from functools import cache
 from ..errors import ConfigError, UnsafeInputError
 from . import keywords as key
 from .path_part import is_path_part
-from .tables import Row, read_table
+from .tables import read_table, record
 
 __all__ = [
     "UNRECOGNISED",
@@ -60,21 +60,16 @@ class Filter:
 @cache
 def all_filters() -> tuple[Filter, ...]:
     """Return the filters in order of definition."""
-    return tuple(_filter(row) for row in read_table("filters"))
-
-
-def _filter(row: Row) -> Filter:
-    return Filter(
-        index=row["index"],
-        name=row["name"],
-        registry_name=row["registry_name"],
-        aliases=tuple(row["aliases"].split(",")) if row["aliases"] else (),
-        wavelength=row["wavelength"],
-        rough_zero_point=row["rough_zero_point"],
-        refcat_band=row["refcat_band"] or None,
-        fiducial_zero_point=row["zero_point_adu"],
-        fiducial_sky=row["sky_adu"],
-        fiducial_psf_sigma=row["psf_sigma"],
+    return tuple(
+        record(
+            Filter,
+            {
+                **row,
+                "aliases": tuple(filter(None, row["aliases"].split(","))),
+                "refcat_band": row["refcat_band"] or None,
+            },
+        )
+        for row in read_table("filters")
     )
 
 

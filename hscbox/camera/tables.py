@@ -10,11 +10,17 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-__all__ = ["Row", "read_table"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Record = TypeVar("Record", bound=DataclassInstance)
+
+__all__ = ["Row", "read_table", "record"]
 
 Row = dict[str, Any]
 """One line of a table: int, float, bool or str by column name."""
@@ -52,3 +58,8 @@ def read_table(name: str) -> tuple[Row, ...]:
         {column: convert(text) for column, convert, text in zip(names, converters, fields, strict=True)}
         for fields in body
     )
+
+
+def record(kind: type[Record], row: Row) -> Record:
+    """Return the dataclass `kind` whose fields have the names of columns of the row; further columns are left out."""
+    return kind(**{item.name: row[item.name] for item in fields(kind) if item.name in row})
