@@ -286,7 +286,7 @@ class Butler:
         del tag
         if datasetType is None:
             return dict(ALL_KEYS)
-        types = key_types_of(split_name(self._name(datasetType))[0].name)
+        types = key_types_of(split_name(self._name(datasetType))[0])
         return {key: kind for key, kind in types.items() if key not in _removed_keys(level)}
 
     def subset(

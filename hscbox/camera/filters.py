@@ -12,7 +12,7 @@ from functools import cache
 from ..errors import ConfigError, UnsafeInputError
 from . import keywords as key
 from .path_part import is_path_part
-from .tables import read_table, record
+from .tables import Row, read_table, record
 
 __all__ = [
     "UNRECOGNISED",
@@ -60,17 +60,12 @@ class Filter:
 @cache
 def all_filters() -> tuple[Filter, ...]:
     """Return the filters in order of definition."""
-    return tuple(
-        record(
-            Filter,
-            {
-                **row,
-                "aliases": tuple(filter(None, row["aliases"].split(","))),
-                "refcat_band": row["refcat_band"] or None,
-            },
-        )
-        for row in read_table("filters")
-    )
+    return tuple(_filter(row) for row in read_table("filters"))
+
+
+def _filter(row: Row) -> Filter:
+    aliases = tuple(filter(None, row["aliases"].split(",")))
+    return record(Filter, {**row, "aliases": aliases, "refcat_band": row["refcat_band"] or None})
 
 
 @cache
