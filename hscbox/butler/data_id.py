@@ -9,7 +9,9 @@ import difflib
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import get_args, get_type_hints
 
+from ..camera.translate import RawRecord
 from ..errors import UsageError
 
 __all__ = [
@@ -25,25 +27,10 @@ __all__ = [
 
 DataId = dict[str, int | str | float]
 
+_HINTS = {name: hint for name, hint in get_type_hints(RawRecord).items() if name != "notes"}
+
 # Columns of the raw registry (without the row number) with the type that their values have in a data id.
-KEY_TYPES: dict[str, type[int] | type[str] | type[float]] = {
-    "field": str,
-    "visit": int,
-    "ccd": int,
-    "pointing": int,
-    "filter": str,
-    "proposal": str,
-    "dateObs": str,
-    "taiObs": str,
-    "expTime": float,
-    "pa": float,
-    "autoguider": int,
-    "ccdTemp": float,
-    "config": str,
-    "frameId": str,
-    "expId": str,
-    "dataType": str,
-}
+KEY_TYPES: dict[str, type] = {name: (*get_args(hint), hint)[0] for name, hint in _HINTS.items()}
 
 # The keys of a complete exposure id, in the order in which they are printed.
 EXPOSURE_KEYS = ("field", "dateObs", "pointing", "filter", "visit", "ccd", "taiObs", "expTime")
