@@ -323,7 +323,7 @@ class Butler:
         found = self.subset(datasetType, level, dataId, **keys)
         if len(found) != 1:
             raise UsageError(f"{len(found)} exposures match { ({**(dataId or {}), **keys}) }; exactly one must")
-        return found[0]  # type: ignore[no-any-return]
+        return found[0]
 
     def defineAlias(self, alias: str, datasetType: str) -> None:  # noqa: N802
         """Let `@alias` (also `@alias_wcs` and so on) stand for a dataset.
