@@ -56,7 +56,8 @@ def write_junit(path: Path, checks: Sequence[SceneCheck | SceneFailure]) -> None
 
 def _suite(root: ET.Element, check: SceneCheck) -> None:
     seconds = f"{sum(check.run.seconds.values()):.2f}"
-    failures = sum(bool(_wrong(check.of(group))) for group in LISTS)
+    wrong = {group: [item for item in check.mismatches if item.group == group] for group in LISTS}
+    failures = sum(map(bool, wrong.values()))
     suite = ET.SubElement(
         root, "testsuite", name=check.scene, tests=str(len(LISTS)), failures=str(failures), errors="0",
         skipped="0", time=seconds,
@@ -64,8 +65,8 @@ def _suite(root: ET.Element, check: SceneCheck) -> None:
     properties = ET.SubElement(suite, "properties")
     ET.SubElement(properties, "property", name="level", value=check.level)
     ET.SubElement(properties, "property", name="why", value=_clean("; ".join(check.why)))
-    for group in LISTS:
-        _case(suite, check, group, seconds if group == "outcome" else "0")
+    for group, items in wrong.items():
+        _case(suite, check, group, items, seconds if group == "outcome" else "0")
 
 
 def _failure(root: ET.Element, failure: SceneFailure) -> None:
@@ -76,13 +77,8 @@ def _failure(root: ET.Element, failure: SceneFailure) -> None:
     ET.SubElement(case, "error", message=_clean(str(failure.error)), type=failure.error.code)
 
 
-def _wrong(items: Sequence[Item]) -> list[Item]:
-    return [item for item in items if item.status == "mismatch"]
-
-
-def _case(suite: ET.Element, check: SceneCheck, group: str, seconds: str) -> None:
+def _case(suite: ET.Element, check: SceneCheck, group: str, wrong: Sequence[Item], seconds: str) -> None:
     case = ET.SubElement(suite, "testcase", classname=f"hscbox.regress.{check.scene}", name=group, time=seconds)
-    wrong = _wrong(check.of(group))
     if not wrong:
         return
     failure = ET.SubElement(case, "failure", message=f"{len(wrong)} of {len(check.of(group))} differ", type="mismatch")
