@@ -10,7 +10,7 @@ from ..camera.calib_kinds import CALIB_KINDS
 from ..errors import InputError, MissingInputError, OutputError, UsageError
 from .data_id import DataId, suggestion
 from .data_ref import LEVELS, ButlerSubset, DataRef
-from .derived import COMPUTED, compute, read_part, read_raw_frame, split_name
+from .derived import COMPUTED, read_part, read_raw_frame, split_name
 from .formatters import read_file, write_file
 from .ingest_report import VisitCompleteness, completeness
 from .lookup import ALL_KEYS, Expansion, Lookup
@@ -166,7 +166,8 @@ class Butler:
         name = self._name(datasetType)
         data_id = self._data_id(dataId, keys)
         if name in COMPUTED:
-            return compute(name, self._lookup.complete(data_id, COMPUTED[name][0]))
+            needed, compute = COMPUTED[name]
+            return compute(self._lookup.complete(data_id, needed))
         kind, part = split_name(name)
         path, complete = self._lookup.find(kind, data_id)
         if part:
