@@ -87,16 +87,14 @@ class Fetched:
 
     built: Built
     rows: RowReport
-    parts: int
-    reused: int
-    split: int
+    progress: Progress
 
     def lines(self) -> list[str]:
         """Return the result as lines for the user."""
-        fresh = self.parts - self.reused
-        first = f"{self.parts} parts: {fresh} downloaded, {self.reused} complete from an earlier call"
-        if self.split:
-            first += f"; {self.split} were cut by the service and asked for in four pieces each"
+        parts, reused, split = self.progress.done, self.progress.reused, self.progress.split
+        first = f"{parts} parts: {parts - reused} downloaded, {reused} complete from an earlier call"
+        if split:
+            first += f"; {split} were cut by the service and asked for in four pieces each"
         return [first, *self.rows.lines(), self.built.line()]
 
 
@@ -143,7 +141,7 @@ def fetch(
         origin = _origin(request, run.url, records, rows)
         built = build(request.output, request.name, catalog, DEFAULT_DEPTH, trixels, {"origin.json": origin})
         shutil.rmtree(store.directory, ignore_errors=True)
-    return Fetched(built, rows, len(records), state.reused, state.split)
+    return Fetched(built, rows, state)
 
 
 class _Run:
