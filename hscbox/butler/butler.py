@@ -10,8 +10,8 @@ from ..camera.calib_kinds import CALIB_KINDS
 from ..errors import InputError, MissingInputError, OutputError, UsageError
 from .data_id import DataId, suggestion
 from .data_ref import LEVELS, ButlerSubset, DataRef
-from .derived import COMPUTED, read_part, read_raw_frame, split_name
-from .formatters import read_file, write_file
+from .derived import COMPUTED, read_part, split_name
+from .formatters import write_file
 from .ingest_report import VisitCompleteness, completeness
 from .lookup import ALL_KEYS, Expansion, Lookup
 from .output import OutputRepository, back_up
@@ -170,11 +170,7 @@ class Butler:
             return compute(self._lookup.complete(data_id, needed))
         kind, part = split_name(name)
         path, complete = self._lookup.find(kind, data_id)
-        if part:
-            return read_part(kind, part, path, complete)
-        if kind.storage == "raw":
-            return read_raw_frame(path, complete)
-        return read_file(kind.storage, path)
+        return read_part(kind, part, path, complete)
 
     def put(
         self,

@@ -105,7 +105,9 @@ def split_name(name: str) -> tuple[DatasetType, str]:
 
 
 def read_part(kind: DatasetType, part: str, path: Path, data_id: DataId) -> Any:
-    """Read one part of the dataset whose file is `path`."""
+    """Read one part of the dataset whose file is `path`, or all of it (part ""); a raw in the frame of its detector."""
+    if not part and kind.storage != "raw":
+        return read_file(kind.storage, path)
     if part == "filename":
         return [str(path)]
     if part == "detector":
@@ -148,7 +150,10 @@ def _raw_part(part: str, path: Path, data_id: DataId) -> object:
     from ..camera.visit_info import visit_info_from_header
     from ..fits.header_reader import read_primary_header
     from ..image.wcs import initial_wcs
+    from ..products.raw import read_raw
 
+    if not part:
+        return read_raw(path, _detector(data_id))
     header = read_primary_header(path)
     if part == "md":
         return _metadata(header)
@@ -160,10 +165,3 @@ def _raw_part(part: str, path: Path, data_id: DataId) -> object:
         return canonical_name(str(data_id["filter"]))
     visit_info = visit_info_from_header(header)
     return visit_info if part == "visitInfo" else initial_wcs(_detector(data_id), visit_info)
-
-
-def read_raw_frame(path: Path, data_id: DataId) -> object:
-    """Read the pixels of a raw frame, turned into the frame of its detector."""
-    from ..products.raw import read_raw
-
-    return read_raw(path, _detector(data_id))
