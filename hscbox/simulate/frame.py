@@ -81,8 +81,11 @@ def ideal_frame(scene: Scene) -> IdealFrame:
     flat = np.ones(scene.shape)
     for response in acting(scene, "light"):
         flat *= response
+    light = sky
+    for pattern in acting(scene, "sky"):
+        light = light * (1.0 + _FRINGE_STRENGTH * pattern)
     # In place: at this size fetching memory costs as much as the arithmetic.
-    expected = objects + _sky_with_fringes(scene, sky)
+    expected = objects + light
     expected *= flat
     for rate in acting(scene, "charge"):
         expected += rate * scene.exposure_time
@@ -92,12 +95,6 @@ def ideal_frame(scene: Scene) -> IdealFrame:
         variance[amplifier.trimmed.slices] += amplifier.read_noise**2 if scene.effects.read_noise else 0.0
     variance /= flat**2
     return IdealFrame(objects, sky, variance, expected, flat, sources, psf)
-
-
-def _sky_with_fringes(scene: Scene, sky: FloatArray) -> FloatArray:
-    for pattern in acting(scene, "sky"):
-        sky = sky * (1.0 + _FRINGE_STRENGTH * pattern)
-    return sky
 
 
 def simulate_frame(scene: Scene) -> SimulatedFrame:
