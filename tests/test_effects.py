@@ -66,7 +66,7 @@ _SWITCHES = (
 
 
 def simulate(scene: Scene, *effects: str) -> SimulatedFrame:
-    return simulate_frame(scene.with_effects(Effects.only(*effects)))
+    return simulate_frame(replace(scene, effects=Effects.only(*effects)))
 
 
 def pair(scene: Scene, effect: str, *both: str) -> tuple[SimulatedFrame, SimulatedFrame]:
@@ -425,7 +425,7 @@ def test_starting_wcs_knows_the_distortion(ccd: int) -> None:
     found_x, found_y = wcs.sky_to_pixel(ra, dec)
     # TAN-SIP of order 5 represents the camera within 1e-3 pixels; the header's pointing is exact to 1e-3 arcsec.
     assert np.hypot(found_x - x, found_y - y).max() < 2e-3
-    plain_x, plain_y = true_pixels(scene.with_effects(Effects.none()), ra, dec)
+    plain_x, plain_y = true_pixels(replace(scene, effects=Effects.only()), ra, dec)
     assert np.hypot(plain_x - x, plain_y - y).max() > 5
 
 

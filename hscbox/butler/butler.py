@@ -10,8 +10,8 @@ from ..camera.calib_kinds import CALIB_KINDS
 from ..errors import InputError, MissingInputError, OutputError, UsageError
 from .data_id import DataId, suggestion
 from .data_ref import LEVELS, ButlerSubset, DataRef
-from .derived import COMPUTED, compute, read_part, read_raw_frame, split_name
-from .formatters import read_file, write_file
+from .derived import COMPUTED, read_part, split_name
+from .formatters import write_file
 from .ingest_report import VisitCompleteness, completeness
 from .lookup import ALL_KEYS, Expansion, Lookup
 from .opening import Place, open_place, open_places
@@ -155,14 +155,11 @@ class Butler:
         name = self._name(datasetType)
         data_id = self._data_id(dataId, keys)
         if name in COMPUTED:
-            return compute(name, self._lookup.complete(data_id, COMPUTED[name][0]))
+            needed, compute = COMPUTED[name]
+            return compute(self._lookup.complete(data_id, needed))
         kind, part = split_name(name)
         path, complete = self._lookup.find(kind, data_id)
-        if part:
-            return read_part(kind, part, path, complete)
-        if kind.storage == "raw":
-            return read_raw_frame(path, complete)
-        return read_file(kind.storage, path)
+        return read_part(kind, part, path, complete)
 
     def put(
         self,
@@ -275,7 +272,7 @@ class Butler:
         del tag
         if datasetType is None:
             return dict(ALL_KEYS)
-        types = key_types_of(split_name(self._name(datasetType))[0].name)
+        types = key_types_of(split_name(self._name(datasetType))[0])
         return {key: kind for key, kind in types.items() if key not in _removed_keys(level)}
 
     def subset(
@@ -312,7 +309,7 @@ class Butler:
         found = self.subset(datasetType, level, dataId, **keys)
         if len(found) != 1:
             raise UsageError(f"{len(found)} exposures match { ({**(dataId or {}), **keys}) }; exactly one must")
-        return found[0]  # type: ignore[no-any-return]
+        return found[0]
 
     def defineAlias(self, alias: str, datasetType: str) -> None:  # noqa: N802
         """Let `@alias` (also `@alias_wcs` and so on) stand for a dataset.

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import get_args, get_type_hints
 
+from ..camera.translate import RawRecord
 from ..errors import UsageError
 
 __all__ = [
@@ -25,25 +28,10 @@ __all__ = [
 
 DataId = dict[str, int | str | float]
 
+_HINTS = {name: hint for name, hint in get_type_hints(RawRecord).items() if name != "notes"}
+
 # Columns of the raw registry (without the row number) with the type that their values have in a data id.
-KEY_TYPES: dict[str, type[int] | type[str] | type[float]] = {
-    "field": str,
-    "visit": int,
-    "ccd": int,
-    "pointing": int,
-    "filter": str,
-    "proposal": str,
-    "dateObs": str,
-    "taiObs": str,
-    "expTime": float,
-    "pa": float,
-    "autoguider": int,
-    "ccdTemp": float,
-    "config": str,
-    "frameId": str,
-    "expId": str,
-    "dataType": str,
-}
+KEY_TYPES: dict[str, type] = {name: (*get_args(hint), hint)[0] for name, hint in _HINTS.items()}
 
 # The keys of a complete exposure id, in the order in which they are printed.
 EXPOSURE_KEYS = ("field", "dateObs", "pointing", "filter", "visit", "ccd", "taiObs", "expTime")
@@ -100,9 +88,7 @@ def _to_int(value: object) -> int:
     return int(text)
 
 
-def parse_one_id(
-    tokens: Sequence[str], key_types: Mapping[str, type] = KEY_TYPES
-) -> dict[str, list[int | str | float]]:
+def parse_one_id(tokens: Sequence[str]) -> dict[str, list[int | str | float]]:
     """Parse the words after one `--id` into the list of values of each key.
 
     Raises
@@ -122,23 +108,23 @@ def parse_one_id(
                 f"Data id key '{key}' is given twice in one --id",
                 remedy=f"Join the values: {key}=A^B, or use a second --id",
             )
-        if key not in key_types:
-            cast_value(key, text, key_types)
-        values[key] = list(_values_of(key, text, key_types))
+        if key not in KEY_TYPES:
+            cast_value(key, text)
+        values[key] = list(_values_of(key, text))
     return values
 
 
-def _values_of(key: str, text: str, key_types: Mapping[str, type]) -> Iterable[int | str | float]:
+def _values_of(key: str, text: str) -> Iterable[int | str | float]:
     parts: list[int | str | float] = []
     for part in text.split("^"):
-        matched = _RANGE.fullmatch(part) if key_types[key] is int else None
+        matched = _RANGE.fullmatch(part) if KEY_TYPES[key] is int else None
         if matched is None:
             if not part:
                 raise UsageError(f"Empty value in '{key}={text}'", remedy="Allowed are 5, 1^5^9, 1..9 and 1..9:2")
-            parts.append(cast_value(key, part, key_types))
+            parts.append(cast_value(key, part))
             continue
-        first, last = (int(cast_value(key, bound, key_types)) for bound in matched.group(1, 2))
-        step = int(cast_value(key, matched.group(3) or "1", key_types))
+        first, last = (int(cast_value(key, bound)) for bound in matched.group(1, 2))
+        step = int(cast_value(key, matched.group(3) or "1"))
         if step == 0 or last < first:
             raise UsageError(
                 f"Empty range in '{key}={part}'; the first number must not exceed the last and the step not be 0",
@@ -151,7 +137,7 @@ def _values_of(key: str, text: str, key_types: Mapping[str, type]) -> Iterable[i
     return dict.fromkeys(parts)
 
 
-def parse_ids(ids: Iterable[Sequence[str]], key_types: Mapping[str, type] = KEY_TYPES) -> list[DataId]:
+def parse_ids(ids: Iterable[Sequence[str]]) -> list[DataId]:
     """Expand every `--id` into data ids: cross product with the last key fastest, duplicates removed.
 
     Parameters
@@ -167,10 +153,8 @@ def parse_ids(ids: Iterable[Sequence[str]], key_types: Mapping[str, type] = KEY_
     """
     unique: dict[tuple[tuple[str, int | str | float], ...], DataId] = {}
     for tokens in ids:
-        values = parse_one_id(tokens, key_types)
-        size = 1
-        for choices in values.values():
-            size *= len(choices)
+        values = parse_one_id(tokens)
+        size = math.prod(map(len, values.values()))
         if size > MAX_IDS:
             raise UsageError(f"'--id {' '.join(tokens)}' stands for {size} data ids; at most {MAX_IDS} are allowed")
         for combination in itertools.product(*values.values()):

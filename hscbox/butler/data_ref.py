@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from .data_id import DataId
 
@@ -17,23 +16,10 @@ LEVELS: dict[str, frozenset[str]] = {
 }
 
 
-class _Butler(Protocol):
-    """What a reference asks of the butler that made it."""
-
-    @property
-    def get(self) -> Callable[..., Any]: ...
-    @property
-    def put(self) -> Callable[..., Any]: ...
-    @property
-    def datasetExists(self) -> Callable[..., bool]: ...  # noqa: N802
-    @property
-    def subset(self) -> Callable[..., ButlerSubset]: ...
-
-
 class DataRef:
     """A butler together with a data id and a default dataset type."""
 
-    def __init__(self, butler: _Butler, dataset: str, level: str, data_id: DataId) -> None:
+    def __init__(self, butler: Any, dataset: str, level: str, data_id: DataId) -> None:
         self._butler = butler
         self._dataset = dataset
         self._level = level
@@ -52,7 +38,7 @@ class DataRef:
 
     def datasetExists(self, datasetType: str | None = None, **keys: Any) -> bool:  # noqa: N802
         """Return whether the dataset is there; see `Butler.datasetExists`."""
-        return self._butler.datasetExists(datasetType or self._dataset, self.dataId, **keys)
+        return bool(self._butler.datasetExists(datasetType or self._dataset, self.dataId, **keys))
 
     def subLevels(self) -> list[str]:  # noqa: N802
         """Return the names of finer levels."""
@@ -64,24 +50,13 @@ class DataRef:
         finer = self.subLevels()
         if not finer:
             return ButlerSubset([])
-        return self._butler.subset(self._dataset, level or finer[0], self.dataId)
+        below: ButlerSubset = self._butler.subset(self._dataset, level or finer[0], self.dataId)
+        return below
 
-    def getButler(self) -> _Butler:  # noqa: N802
+    def getButler(self) -> Any:  # noqa: N802
         """Return the butler that made this reference."""
         return self._butler
 
 
-class ButlerSubset(Sequence[DataRef]):
+class ButlerSubset(list[DataRef]):
     """The references that match a partial data id."""
-
-    def __init__(self, references: Sequence[DataRef]) -> None:
-        self._references = list(references)
-
-    def __len__(self) -> int:
-        return len(self._references)
-
-    def __iter__(self) -> Iterator[DataRef]:
-        return iter(self._references)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._references[index]

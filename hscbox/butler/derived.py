@@ -16,7 +16,7 @@ from .templates import DATASETS, DatasetType
 if TYPE_CHECKING:
     from ..camera.detector import Detector
 
-__all__ = ["COMPUTED", "ExposureIdInfo", "compute", "exposure_id", "read_part", "split_name"]
+__all__ = ["COMPUTED", "ExposureIdInfo", "exposure_id", "read_part", "split_name"]
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,10 @@ def split_name(name: str) -> tuple[DatasetType, str]:
     )
 
 
-def compute(name: str, data_id: DataId) -> object:
-    """Return a computed dataset for a data id that has the keys it needs."""
-    return COMPUTED[name][1](data_id)
-
-
 def read_part(kind: DatasetType, part: str, path: Path, data_id: DataId) -> Any:
-    """Read one part of the dataset whose file is `path`."""
+    """Read one part of the dataset whose file is `path`, or all of it (part ""); a raw in the frame of its detector."""
+    if not part and kind.storage != "raw":
+        return read_file(kind.storage, path)
     if part == "filename":
         return [str(path)]
     if part == "detector":
@@ -118,7 +115,7 @@ def read_part(kind: DatasetType, part: str, path: Path, data_id: DataId) -> Any:
     if kind.storage == "raw":
         return _raw_part(part, path, data_id)
     if part == "md":
-        return _metadata(kind, path)
+        return _metadata(read_fits_header(path, 1 if kind.storage in {"catalog", "matches"} else 0))
     if part == "len":
         return _length(read_fits_header(path, 1), 2, path)
     if part == "bbox":
@@ -130,10 +127,9 @@ def read_part(kind: DatasetType, part: str, path: Path, data_id: DataId) -> Any:
     return getattr(exposure, attribute)
 
 
-def _metadata(kind: DatasetType, path: Path) -> object:
+def _metadata(cards: dict[str, Any]) -> object:
     from ..fits.metadata import Metadata
 
-    cards = read_fits_header(path, 1 if kind.storage in {"catalog", "matches"} else 0)
     return Metadata({k: v for k, v in cards.items() if isinstance(v, bool | int | float | str)})
 
 
@@ -153,12 +149,14 @@ def _length(header: dict[str, object], axis: int, path: Path) -> int:
 def _raw_part(part: str, path: Path, data_id: DataId) -> object:
     from ..camera.visit_info import visit_info_from_header
     from ..fits.header_reader import read_primary_header
-    from ..fits.metadata import Metadata
     from ..image.wcs import initial_wcs
+    from ..products.raw import read_raw
 
+    if not part:
+        return read_raw(path, _detector(data_id))
     header = read_primary_header(path)
     if part == "md":
-        return Metadata({k: v for k, v in header.items() if isinstance(v, bool | int | float | str)})
+        return _metadata(header)
     if part == "bbox":
         return _bbox(header, path)
     if part == "filter":
@@ -167,10 +165,3 @@ def _raw_part(part: str, path: Path, data_id: DataId) -> object:
         return canonical_name(str(data_id["filter"]))
     visit_info = visit_info_from_header(header)
     return visit_info if part == "visitInfo" else initial_wcs(_detector(data_id), visit_info)
-
-
-def read_raw_frame(path: Path, data_id: DataId) -> object:
-    """Read the pixels of a raw frame, turned into the frame of its detector."""
-    from ..products.raw import read_raw
-
-    return read_raw(path, _detector(data_id))

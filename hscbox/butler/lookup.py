@@ -20,8 +20,8 @@ __all__ = ["Expansion", "Lookup"]
 
 log = logging.getLogger("CameraMapper")
 
-# Keys that are no columns of the registry but may be in a data id.
-_FURTHER_KEYS: dict[str, type] = {
+# The columns of the registry, and further keys that may be in a data id.
+ALL_KEYS: dict[str, type] = KEY_TYPES | {
     "calibDate": str,
     "calibVersion": str,
     "tract": int,
@@ -29,7 +29,6 @@ _FURTHER_KEYS: dict[str, type] = {
     "name": str,
     "pixel_id": str,
 }
-ALL_KEYS: dict[str, type] = {**KEY_TYPES, **_FURTHER_KEYS}
 
 
 @dataclass

@@ -55,7 +55,11 @@ def mount(root: Path | str, calib: Path | str | None = None, ref_cats: Path | st
             write_bytes(directory / "_mapper", MAPPER_LINE.encode())
             report.entries["_mapper"] = "made"
         for name, target in links.items():
-            report.entries[name] = _link(directory / name, target)
+            is_new = not os.path.lexists(directory / name)
+            if is_new:
+                # Absolute: the repository may be reached over other paths, the data stay where they are.
+                (directory / name).symlink_to(target)
+            report.entries[name] = "made" if is_new else "unchanged"
             if not target.is_dir():
                 problem = "is not a directory" if target.exists() else "does not exist"
                 warning = f"{name} points to {target}, which {problem}"
@@ -88,11 +92,3 @@ def _is_equal(entry: Path, target: Path) -> bool:
     if not entry.is_symlink():
         return absolute(entry) == target
     return absolute(entry.parent / entry.readlink()) == target or os.path.realpath(entry) == os.path.realpath(target)
-
-
-def _link(entry: Path, target: Path) -> str:
-    if os.path.lexists(entry):
-        return "unchanged"
-    # The target is absolute: the repository may be reached over other paths, the data stay where they are.
-    entry.symlink_to(target)
-    return "made"

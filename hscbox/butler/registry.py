@@ -32,11 +32,9 @@ __all__ = [
 
 REGISTRY_NAME = "registry.sqlite3"
 
-CREATE_RAW = (
-    "CREATE TABLE raw (id integer primary key autoincrement, field text,visit int,ccd int,pointing int,"
-    "filter text,proposal text,dateObs text,taiObs text,expTime double,pa double,autoguider int,"
-    "ccdTemp double,config text,frameId text,expId text,dataType text, unique(visit,ccd))"
-)
+_SQL_TYPES = {str: "text", int: "int", float: "double"}
+_COLUMNS = ",".join(f"{name} {_SQL_TYPES[kind]}" for name, kind in KEY_TYPES.items())
+CREATE_RAW = f"CREATE TABLE raw (id integer primary key autoincrement, {_COLUMNS}, unique(visit,ccd))"
 CREATE_RAW_VISIT = "CREATE TABLE raw_visit (visit int,field text,filter text,dateObs text,taiObs text, unique(visit))"
 
 # A writer holds the lock for one batch (well below a second on local disks); this is the patience of the others.

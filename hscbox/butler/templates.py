@@ -1,21 +1,21 @@
 """Names of datasets, where their files are, and what kind of file each is.
 
-Layout of the HSC repositories of the LSST stack, weekly w_2017_38 (lsst/obs_subaru b7c7029d,
-policy/HscMapper.yaml; lsst/obs_base a83c9647, policy/datasets.yaml).
+Layout of the HSC repositories of the LSST stack, weekly w_2017_38: `data/datasets.ecsv`, which names its sources.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from ..camera.calib_kinds import CALIB_KINDS
+from ..camera.tables import read_table, record
 from ..errors import UnsafeInputError, UsageError
-from .data_id import EXPOSURE_KEYS, KEY_TYPES, suggestion
+from .data_id import EXPOSURE_KEYS, KEY_TYPES
 
-__all__ = ["DATASETS", "DatasetType", "dataset_type", "key_types_of"]
+__all__ = ["DATASETS", "DatasetType", "key_types_of"]
 
 _FIELD = re.compile(r"%\((\w+)\)(\d*)([diouxefgcrs])")
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
@@ -38,12 +38,12 @@ class DatasetType:
     name: str
     template: str
     storage: str
-    key_types: Mapping[str, type] = field(init=False, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def key_types(self) -> Mapping[str, type]:
+        """Keys of the template, with the types of their values."""
         letters = {"d": int, "i": int, "o": int, "u": int, "x": int, "e": float, "f": float, "g": float}
-        types = {m.group(1): letters.get(m.group(3), str) for m in _FIELD.finditer(self.template)}
-        object.__setattr__(self, "key_types", types)
+        return {m.group(1): letters.get(m.group(3), str) for m in _FIELD.finditer(self.template)}
 
     @cached_property
     def is_calib(self) -> bool:
@@ -79,97 +79,21 @@ class DatasetType:
         return self.template % values
 
 
-def _single_frame() -> dict[str, tuple[str, str]]:
-    base, stem = "%(pointing)05d/%(filter)s", "%(visit)07d-%(ccd)03d"
-    table = {
-        "icExp": (f"{base}/corr/ICEXP-{stem}.fits", "exposure"),
-        "icExpBackground": (f"{base}/corr/ICEXPBKGD-{stem}.fits", "backgrounds"),
-        "icSrc": (f"{base}/output/ICSRC-{stem}.fits", "catalog"),
-        "calexp": (f"{base}/corr/CORR-{stem}.fits", "exposure"),
-        "calexpBackground": (f"{base}/corr/BKGD-{stem}.fits", "backgrounds"),
-        "src": (f"{base}/output/SRC-{stem}.fits", "catalog"),
-        "srcMatch": (f"{base}/output/SRCMATCH-{stem}.fits", "matches"),
-        "srcMatchFull": (f"{base}/output/SRCMATCHFULL-{stem}.fits", "catalog"),
-        "icMatch": (f"{base}/output/MATCH-{stem}.fits", "matches"),
-        "transformed_src": (f"{base}/output/TRSRC-{stem}.fits", "catalog"),
-        "ossImage": (f"{base}/thumbs/oss-{stem}.fits", "exposure"),
-        "flattenedImage": (f"{base}/thumbs/flattened-{stem}.fits", "exposure"),
-        "ossThumb": (f"{base}/thumbs/oss-{stem}.png", "png"),
-        "flattenedThumb": (f"{base}/thumbs/flattened-{stem}.png", "png"),
-        "calexpThumb": (f"{base}/thumbs/corr-{stem}.png", "png"),
-        "singleFrameDriver_metadata": (f"{base}/singleFrameDriver_metadata/%(visit)07d.boost", "boost"),
-        "log": (f"{base}/logs/run.log", "text"),
-        "wcs_hsc": (f"{base}/corr/%(tract)04d/WCS-{stem}.fits", "exposure"),
-        "fcr_hsc": (f"{base}/corr/%(tract)04d/FCR-{stem}.fits", "exposure"),
-        "calibrated_exp": (f"{base}/corr/%(tract)04d/CALEXP-{stem}.fits", "exposure"),
-        "calibrated_src": (f"{base}/output/%(tract)04d/CALSRC-{stem}.fits", "catalog"),
-        "forced_src": (f"{base}/tract%(tract)d/FORCEDSRC-{stem}.fits", "catalog"),
-    }
-    for task in ("processCcd", "isr", "characterizeImage", "calibrate"):
-        table[f"{task}_metadata"] = (f"{base}/{task}_metadata/{stem}.boost", "boost")
-    return table
-
-
-def _once_per_repository() -> dict[str, tuple[str, str]]:
-    table = {
-        "packages": ("config/packages.pickle", "pickle"),
-        "icSrc_schema": ("schema/icSrc.fits", "catalog"),
-        "src_schema": ("schema/src.fits", "catalog"),
-        "forced_src_schema": ("schema/forced_src_schema.fits", "catalog"),
-    }
-    tasks = ("processCcd", "isr", "characterizeImage", "calibrate", "singleFrameDriver")
-    for name in (*tasks, *CALIB_KINDS):
-        table[f"{name}_config"] = (f"config/{name}.py", "text")
-    return table
-
-
 def _all() -> dict[str, DatasetType]:
-    jointcal = "jointcal-results/%(tract)04d"
-    table = {
-        "raw": (
-            "%(field)s/%(dateObs)s/%(pointing)05d/%(filter)s/HSC-%(visit)07d-%(ccd)03d.fits",
-            "raw",
-        ),
-        **{kind.name: (kind.template, "image") for kind in CALIB_KINDS.values()},
-        "bfKernel": ("BFKERNEL/brighter_fatter_kernel.pkl", "pickle"),
-        "ref_cat": ("ref_cats/%(name)s/%(pixel_id)s.fits", "catalog"),
-        "ref_cat_config": ("ref_cats/%(name)s/config.py", "text"),
-        "postISRCCD": ("postISRCCD/v%(visit)07d-f%(filter)s/c%(ccd)03d.fits", "exposure"),
-        "wcs": (f"{jointcal}/wcs-%(visit)07d-%(ccd)03d.fits", "exposure"),
-        "fcr": (f"{jointcal}/fcr-%(visit)07d-%(ccd)03d.fits", "exposure"),
-        "photoCalib": (f"{jointcal}/photoCalib-%(visit)07d-%(ccd)03d.fits", "exposure"),
-        **_single_frame(),
-        **_once_per_repository(),
-    }
-    return {name: DatasetType(name, template, storage) for name, (template, storage) in table.items()}
+    listed = [record(DatasetType, row) for row in read_table("datasets", "butler")]
+    calibs = [DatasetType(kind.name, kind.template, "image") for kind in CALIB_KINDS.values()]
+    configs = [DatasetType(f"{name}_config", f"config/{name}.py", "text") for name in CALIB_KINDS]
+    return {kind.name: kind for kind in (*listed, *calibs, *configs)}
 
 
 DATASETS: dict[str, DatasetType] = _all()
 
 
-def dataset_type(name: str) -> DatasetType:
-    """Return the dataset type of that name.
-
-    Raises
-    ------
-    UsageError
-        There is none; the message names all.
-    """
-    try:
-        return DATASETS[name]
-    except KeyError:
-        raise UsageError(
-            f"Unknown dataset '{name}'; allowed are {', '.join(sorted(DATASETS))}",
-            remedy=suggestion(name, DATASETS),
-        ) from None
-
-
-def key_types_of(name: str) -> dict[str, type]:
+def key_types_of(kind: DatasetType) -> dict[str, type]:
     """Return the keys of a dataset with their types, in the order of the original's `getKeys`."""
-    kind = dataset_type(name)
     types = dict(kind.key_types)
     if "visit" in types and "ccd" in types and "tract" not in types:
-        if name == "raw":
+        if kind.name == "raw":
             types = {}
         types.update({key: KEY_TYPES[key] for key in EXPOSURE_KEYS if key not in types})
     return types

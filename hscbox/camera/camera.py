@@ -7,7 +7,7 @@ from functools import cache
 
 from .boxes import Box
 from .detector import Amplifier, Detector
-from .tables import Row, read_table
+from .tables import Row, read_table, record
 
 __all__ = ["Camera", "load_camera"]
 
@@ -41,45 +41,15 @@ def load_camera() -> Camera:
 
     Source: lsst/obs_subaru @ b7c7029d (2017-09-22): hsc/camera.
     """
-    windows = {row["amp"]: row for row in read_table("amplifier_boxes")}
+    windows = {row["index"]: _boxes(row) for row in read_table("amplifier_boxes")}
     amplifiers: dict[int, list[Amplifier]] = {}
     for row in read_table("amplifiers"):
-        amplifiers.setdefault(row["det_id"], []).append(_amplifier(row, windows[row["amp"]]))
-    return Camera(tuple(_detector(row, amplifiers[row["id"]]) for row in read_table("detectors")))
+        amplifiers.setdefault(row["det_id"], []).append(record(Amplifier, row | windows[row["index"]]))
+    rows = read_table("detectors")
+    return Camera(tuple(record(Detector, {**row, "amplifiers": tuple(amplifiers[row["id"]])}) for row in rows))
 
 
-def _amplifier(row: Row, window: Row) -> Amplifier:
-    def box(name: str) -> Box:
-        return Box(*(window[f"{name}_{part}"] for part in ("x0", "y0", "width", "height")))
-
-    return Amplifier(
-        index=row["amp"],
-        channel=row["channel"],
-        gain=row["gain"],
-        header_gain=row["header_gain"],
-        read_noise=row["read_noise"],
-        saturation=row["saturation"],
-        suspect=row["suspect"],
-        linearity_type=row["linearity_type"],
-        linearity_c0=row["linearity_c0"],
-        trimmed=box("trimmed"),
-        raw=box("raw"),
-        data=box("data"),
-        serial_overscan=box("serial_overscan"),
-    )
-
-
-def _detector(row: Row, amplifiers: list[Amplifier]) -> Detector:
-    return Detector(
-        id=row["id"],
-        name=row["name"],
-        serial=str(row["id"]),
-        type=row["type"],
-        bee=row["bee"],
-        sdo=row["sdo"],
-        offset_x=row["offset_x"],
-        offset_y=row["offset_y"],
-        yaw_deg=row["yaw"],
-        mirror=row["mirror"],
-        amplifiers=tuple(amplifiers),
-    )
+def _boxes(row: Row) -> Row:
+    parts = ("x0", "y0", "width", "height")
+    windows = ("trimmed", "raw", "data", "serial_overscan")
+    return {window: Box(*(row[f"{window}_{part}"] for part in parts)) for window in windows}

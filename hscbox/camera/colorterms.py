@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import ConfigError
 from ..numerics.arrays import FloatArray
-from .tables import read_table
+from .tables import read_table, record
 
 __all__ = ["ColorTerm", "color_term", "require_color_terms"]
 
@@ -54,7 +54,7 @@ def color_term(refcat_name: str, canonical: str, version: int = 2017) -> ColorTe
     matching = require_color_terms(refcat_name, version)
     for row in matching:
         if row["filter"] == canonical:
-            return ColorTerm(row["primary"], row["secondary"], row["c0"], row["c1"], row["c2"])
+            return record(ColorTerm, row)
     known = sorted({row["filter"] for row in matching})
     raise ConfigError(
         f"No colour term for filter {canonical!r} with catalogue {refcat_name!r} in the list of {version}, "

@@ -1,4 +1,4 @@
-"""Known bad pixels, by CCD and date."""
+"""Known bad pixels and readout channels, by CCD and date."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .boxes import Box
 from .geometry import CCD_HEIGHT, CCD_WIDTH
 from .tables import read_table
 
-__all__ = ["defects_for", "defects_version"]
+__all__ = ["bad_amplifiers", "defects_for", "defects_version"]
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -67,3 +67,14 @@ def defects_for(detector_id: int, date: str, height: int = CCD_HEIGHT) -> list[B
         if row["det_id"] == detector_id and row["valid_start"] == version
     )
     return [box for box in boxes if box.area > 0]
+
+
+def bad_amplifiers(detector_id: int, date: str) -> list[int]:
+    """Return the amplifiers (0 to 3, detector frame) of a CCD that are unusable on `date` (YYYY-MM-DD).
+
+    The defect lists cover them already, except those that died after the lists were made.
+    Source: Subaru Telescope, web page "HSC CCDs".
+    """
+    return sorted(
+        row["amp"] for row in read_table("bad_channels") if row["det_id"] == detector_id and row["from_date"] <= date
+    )

@@ -72,8 +72,6 @@ class Detector:
     """CCD number, header DET-ID."""
     name: str
     """Readout back-end and data output, like "0_10"."""
-    serial: str
-    """The id as text, as in the 2017 camera description; not the serial number of the chip."""
     type: Literal["SCIENCE", "FOCUS"]
     bee: int
     """Readout back-end, header T_BEEID."""
@@ -89,6 +87,11 @@ class Detector:
     amplifiers: tuple[Amplifier, ...]
     width: int = CCD_WIDTH
     height: int = CCD_HEIGHT
+
+    @property
+    def serial(self) -> str:
+        """The id as text, as in the 2017 camera description; not the serial number of the chip."""
+        return str(self.id)
 
     @property
     def is_science(self) -> bool:

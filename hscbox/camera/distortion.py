@@ -15,6 +15,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from numpy.polynomial.polynomial import polyder
 from numpy.typing import ArrayLike
 
 from ..numerics.arrays import FloatArray
@@ -55,10 +56,7 @@ def _coefficients(column: str) -> FloatArray:
 def _derivatives(column: str) -> tuple[FloatArray, FloatArray]:
     """Return the coefficient matrices of the derivatives by x and by y."""
     matrix = _coefficients(column)
-    powers = np.arange(_ORDER + 1)
-    by_x, by_y = np.zeros_like(matrix), np.zeros_like(matrix)
-    by_x[:-1] = (matrix * powers[:, None])[1:]
-    by_y[:, :-1] = (matrix * powers[None, :])[:, 1:]
+    by_x, by_y = (np.pad(polyder(matrix, axis=axis), ((0, 1 - axis), (0, axis))).astype(np.float64) for axis in (0, 1))
     return by_x, by_y
 
 

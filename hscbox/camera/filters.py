@@ -12,7 +12,7 @@ from functools import cache
 from ..errors import ConfigError, UnsafeInputError
 from . import keywords as key
 from .path_part import is_path_part
-from .tables import Row, read_table
+from .tables import Row, read_table, record
 
 __all__ = [
     "UNRECOGNISED",
@@ -64,18 +64,8 @@ def all_filters() -> tuple[Filter, ...]:
 
 
 def _filter(row: Row) -> Filter:
-    return Filter(
-        index=row["index"],
-        name=row["name"],
-        registry_name=row["registry_name"],
-        aliases=tuple(row["aliases"].split(",")) if row["aliases"] else (),
-        wavelength=row["wavelength"],
-        rough_zero_point=row["rough_zero_point"],
-        refcat_band=row["refcat_band"] or None,
-        fiducial_zero_point=row["zero_point_adu"],
-        fiducial_sky=row["sky_adu"],
-        fiducial_psf_sigma=row["psf_sigma"],
-    )
+    aliases = tuple(filter(None, row["aliases"].split(",")))
+    return record(Filter, {**row, "aliases": aliases, "refcat_band": row["refcat_band"] or None})
 
 
 @cache

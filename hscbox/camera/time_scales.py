@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 
+import numpy as np
+
 __all__ = [
     "J2000_MJD",
     "JULIAN_YEAR",
@@ -47,9 +49,7 @@ def nanoseconds_to_mjd(nanoseconds: int) -> float:
 
 def nanoseconds_to_iso(nanoseconds: int) -> str:
     """Return nanoseconds since 1970 as YYYY-MM-DDThh:mm:ss.nnnnnnnnn, in the same time scale."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)
-    return f"{moment.isoformat(timespec='seconds')}.{rest:09d}"
+    return str(np.datetime64(nanoseconds, "ns"))
 
 
 def utc_to_tai(nanoseconds: int) -> int:

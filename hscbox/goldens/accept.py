@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..errors import GoldenMismatchError, MissingInputError
+from ..errors import GoldenMismatchError
+from ..machine.files import write_bytes
 from ..machine.revision import __version__
 from .check import Produced, Work, produce
 from .compare import Item, compare
 from .fits_diff import is_fits
-from .golden import Golden, golden_text, keep_texts, read_golden, write_golden
+from .golden import golden_text, keep_texts, read_golden
 from .places import golden_path
 from .products import describe_fits
 from .scenes import SceneDefinition
@@ -59,7 +60,7 @@ def accept_scene(scene: SceneDefinition, testdata: Path, work: Work, reason: str
     produced = produce(scene, work)
     _refuse_what_is_wrong(scene, produced)
     path = golden_path(testdata, scene.name)
-    before = _earlier(path)
+    before = read_golden(path) if path.exists() else None
     golden = produced.golden
     units = {
         name: describe_fits(work.directory / scene.name / "output" / name) for name in golden.products if is_fits(name)
@@ -72,15 +73,8 @@ def accept_scene(scene: SceneDefinition, testdata: Path, work: Work, reason: str
     if before is not None and golden_text(before) == golden_text(complete):
         return Change(scene.name, path, [], first=False, written=False)
     entry = {"date": datetime.now(UTC).date().isoformat(), "hscbox": __version__, "reason": reason}
-    write_golden(path, replace(complete, history=[*history, entry]))
+    write_bytes(path, golden_text(replace(complete, history=[*history, entry])).encode())
     return Change(scene.name, path, items, first=before is None, written=True)
-
-
-def _earlier(path: Path) -> Golden | None:
-    try:
-        return read_golden(path)
-    except MissingInputError:
-        return None
 
 
 def _refuse_what_is_wrong(scene: SceneDefinition, produced: Produced) -> None:

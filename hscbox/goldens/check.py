@@ -9,7 +9,7 @@ from typing import Any
 
 from ..truth.damage import DAMAGE, said
 from .compare import LISTS, Item, compare, message_numbers, version_differences
-from .fits_diff import diff_descriptions, diff_files, is_fits
+from .fits_diff import diff, diff_descriptions, is_fits
 from .golden import Golden, Outcome
 from .held_to_truth import truth_items
 from .numbers import scene_numbers
@@ -146,16 +146,16 @@ def produce(scene: SceneDefinition, work: Work) -> Produced:
         outcome,
         files,
         digests(output, files),
-        digests(directory / "sim", _inputs(directory / "sim")),
+        _inputs(directory / "sim"),
         numbers | quality,
         run.versions,
     )
     return Produced(run, golden, truth, unreadable)
 
 
-def _inputs(sim: Path) -> list[str]:
-    names = [f"{part}/{name}" for part in _INPUTS for name in list_files(sim / part)]
-    return [name for name in names if not name.endswith(".sqlite3")]
+def _inputs(sim: Path) -> dict[str, str]:
+    files = [f"{part}/{name}" for part in _INPUTS for name in list_files(sim / part)]
+    return digests(sim, [name for name in files if not name.endswith(".sqlite3")])
 
 
 def check_scene(scene: SceneDefinition, golden: Golden, work: Work) -> SceneCheck:
@@ -173,8 +173,8 @@ def check_scene(scene: SceneDefinition, golden: Golden, work: Work) -> SceneChec
         items = [item for item in items if item.group != "numbers"] + produced.unreadable
     items += produced.truth
     level, why = _level(items, obstacles)
-    diff = _diff(golden, items, work, work.directory / scene.name / "output")
-    return SceneCheck(scene.name, scene.title, level, why, items, produced.run, diff)
+    shown = _diff(golden, items, work, work.directory / scene.name / "output")
+    return SceneCheck(scene.name, scene.title, level, why, items, produced.run, shown)
 
 
 def _level(items: Sequence[Item], obstacles: list[str]) -> tuple[str, list[str]]:
@@ -199,5 +199,5 @@ def _diff(golden: Golden, items: Sequence[Item], work: Work, output: Path) -> st
     first = both[0]
     if work.reference is not None:
         reference = work.reference / golden.scene / "output" / first
-        return f"FITS diff of {first}, a: {reference}, b: this run\n{diff_files(str(reference), str(output / first))}"
+        return f"FITS diff of {first}, a: {reference}, b: this run\n{diff(str(reference), str(output / first))}"
     return f"FITS diff of {first}, a: golden, b: this run\n{diff_descriptions(golden.units[first], output / first)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .golden import Golden, Outcome
@@ -96,27 +96,19 @@ def _outcome(golden: Golden, produced: Golden) -> Iterator[Item]:
 
 
 def _files(wanted: list[str], found: list[str]) -> Iterator[Item]:
-    for name in sorted({*wanted, *found}):
-        if name not in found:
-            yield Item("files", name, "mismatch", "exists", "missing")
-        elif name not in wanted:
-            yield Item("files", name, "mismatch", "absent", "exists", "the golden does not know this file")
-        else:
-            yield Item("files", name, "ok", "exists", "exists")
+    exists = "exists"
+    for item in _bytes("files", dict.fromkeys(wanted, exists), dict.fromkeys(found, exists), True):
+        yield replace(item, note="the golden does not know this file") if item.expected == "absent" else item
 
 
 def _bytes(group: str, wanted: Mapping[str, str], found: Mapping[str, str], bitwise: bool) -> Iterator[Item]:
     for name in sorted({*wanted, *found}):
         expected, digest = wanted.get(name, "absent"), found.get(name, "missing")
-        if expected == digest:
-            yield Item(group, name, "ok", expected[:_SHOWN], digest[:_SHOWN])
-        elif bitwise:
-            note = "" if group == "products" else "the generator makes another frame: compare its inputs first"
-            yield Item(group, name, "mismatch", expected[:_SHOWN], digest[:_SHOWN], note)
-        else:
-            yield Item(
-                group, name, "not compared", expected[:_SHOWN], digest[:_SHOWN], "bytes may differ at this level"
-            )
+        status: Status = "ok" if expected == digest else "mismatch" if bitwise else "not compared"
+        note = "bytes may differ at this level" if status == "not compared" else ""
+        if status == "mismatch" and group == "inputs":
+            note = "the generator makes another frame: compare its inputs first"
+        yield Item(group, name, status, expected[:_SHOWN], digest[:_SHOWN], note)
 
 
 def _numbers(wanted: Mapping[str, Number], found: Mapping[str, Number]) -> Iterator[Item]:

@@ -17,7 +17,7 @@ from astropy.io import fits
 
 from .products import STRUCTURAL, describe_fits
 
-__all__ = ["diff_descriptions", "diff_files", "is_fits"]
+__all__ = ["diff", "diff_descriptions", "is_fits"]
 
 _SHOWN = 30
 
@@ -34,7 +34,7 @@ def diff_descriptions(golden: Sequence[dict[str, Any]], product: Path) -> str:
     except (OSError, ValueError, TypeError) as error:
         return f"{product} cannot be read as FITS: {error}"
     heads = [_shapes(number, units, found) for number, units in enumerate(golden)]
-    return "".join(heads) + diff_files(_as_hdus(golden), _as_hdus(found))
+    return "".join(heads) + diff(_as_hdus(golden), _as_hdus(found))
 
 
 def _shapes(number: int, unit: dict[str, Any], found: Sequence[dict[str, Any]]) -> str:
@@ -49,16 +49,16 @@ def _shapes(number: int, unit: dict[str, Any], found: Sequence[dict[str, Any]]) 
     return f"\n HDU {number} {unit.get('shape', 'no data')} -> {other.get('shape', 'no data')}: {what} differ"
 
 
-def diff_files(first: Any, second: Any) -> str:
-    """Return astropy's diff of two products, given by path or content; `a` is the first."""
+def diff(first: Any, second: Any) -> str:
+    """Return astropy's diff of two products by their paths, or of two lists of units; `a` is the first."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            diff = fits.FITSDiff(first, second, numdiffs=_SHOWN)
+            found = fits.FITSDiff(first, second, numdiffs=_SHOWN)
         except (OSError, ValueError, TypeError) as error:
             return f"{second} cannot be compared: {error}"
         text = io.StringIO()
-        diff.report(fileobj=text)
+        found.report(fileobj=text)
     return "\n".join(line for line in text.getvalue().splitlines() if "<HDUList object" not in line)
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DamagedInputError, MissingInputError
-from ..machine.files import write_bytes
 from .numbers import REASONS, Number
 
-__all__ = ["Golden", "Outcome", "golden_text", "keep_texts", "read_golden", "write_golden"]
+__all__ = ["Golden", "Outcome", "golden_text", "keep_texts", "read_golden"]
 
 _WIDTH = 150
 # Part of its tolerance by which a number moves without being another one.
@@ -87,17 +86,6 @@ def read_golden(path: Path) -> Golden:
         return Golden(**values)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedInputError(f"{path} is no golden: {error}", remedy="Restore it, or accept a new one") from error
-
-
-def write_golden(path: Path, golden: Golden) -> None:
-    """Write a golden.
-
-    Raises
-    ------
-    OutputError
-        The file cannot be written.
-    """
-    write_bytes(path, golden_text(golden).encode())
 
 
 def keep_texts(before: Mapping[str, Number], after: Mapping[str, Number]) -> dict[str, Number]:

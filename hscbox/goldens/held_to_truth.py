@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from ..errors import HscboxError
-from ..truth.levels import LIMITS, Level, Limit
+from ..truth.levels import LIMITS, Limit
 from ..truth.measures import Measured
 from ..truth.validate import CcdReport, validate_output
 from .compare import Item, Status
@@ -25,7 +25,7 @@ def truth_items(scene: SceneDefinition, outcome: Outcome, directory: Path) -> tu
     directory
         Holds ``output`` and the generator's ``sim``.
     """
-    expected = scene.outcome
+    expected, rule = scene.outcome, scene.truth
     items = [
         _stated("exit status", expected.exit, outcome.exit),
         _stated("error code", expected.code, outcome.code),
@@ -37,8 +37,7 @@ def truth_items(scene: SceneDefinition, outcome: Outcome, directory: Path) -> tu
     except HscboxError as error:
         items.append(Item("truth", "quality", "mismatch", "measured", "not measured", str(error)))
         return items, {}
-    level: Level = "floor" if scene.truth.level == "floor" else "target"
-    items += [_held(limit, report.numbers[limit.name], level, scene.truth) for limit in LIMITS if limit.bound(level)]
+    items += [_held(limit, report.numbers[limit.name], rule) for limit in LIMITS if limit.bound(rule.level)]
     return items, _quality(report)
 
 
@@ -47,16 +46,16 @@ def _stated(name: str, wanted: object, found: object) -> Item:
     return Item("truth", name, status, str(wanted), str(found), "as the scene's definition says")
 
 
-def _held(limit: Limit, measured: Measured, level: Level, rule: TruthRule) -> Item:
+def _held(limit: Limit, measured: Measured, rule: TruthRule) -> Item:
     """Compare one number with its bound, moved by the standard errors that the scene allows."""
     margin = rule.standard_errors * measured.error if rule.standard_errors else 0.0
-    distance = limit.distance(measured, level) + margin
+    distance = limit.distance(measured, rule.level) + margin
     holds = not math.isnan(measured.value) and distance >= 0
     sign = {"least": ">=", "one": "1 +-", "most": "<="}[limit.kind]
     note = f"{limit.unit} n={measured.n}".strip()
     if rule.standard_errors:
         note += f"; bound moved by {rule.standard_errors:g} standard errors of {measured.error:.2g}: {rule.reason}"
-    bound = f"{sign} {limit.bound(level):g}"
+    bound = f"{sign} {limit.bound(rule.level):g}"
     return Item("truth", limit.title, "ok" if holds else "mismatch", bound, f"{measured.value:.4g}", note)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..machine.files import write_bytes
 from ..machine.revision import __version__
 from .check import SceneCheck
-from .compare import LISTS
+from .compare import LISTS, Item
 from .failures import SceneFailure
 
 __all__ = ["write_json", "write_junit"]
@@ -56,7 +56,8 @@ def write_junit(path: Path, checks: Sequence[SceneCheck | SceneFailure]) -> None
 
 def _suite(root: ET.Element, check: SceneCheck) -> None:
     seconds = f"{sum(check.run.seconds.values()):.2f}"
-    failures = len({item.group for item in check.mismatches})
+    wrong = {group: [item for item in check.mismatches if item.group == group] for group in LISTS}
+    failures = sum(map(bool, wrong.values()))
     suite = ET.SubElement(
         root, "testsuite", name=check.scene, tests=str(len(LISTS)), failures=str(failures), errors="0",
         skipped="0", time=seconds,
@@ -64,8 +65,8 @@ def _suite(root: ET.Element, check: SceneCheck) -> None:
     properties = ET.SubElement(suite, "properties")
     ET.SubElement(properties, "property", name="level", value=check.level)
     ET.SubElement(properties, "property", name="why", value=_clean("; ".join(check.why)))
-    for group in LISTS:
-        _case(suite, check, group, seconds if group == "outcome" else "0")
+    for group, items in wrong.items():
+        _case(suite, check, group, items, seconds if group == "outcome" else "0")
 
 
 def _failure(root: ET.Element, failure: SceneFailure) -> None:
@@ -76,9 +77,8 @@ def _failure(root: ET.Element, failure: SceneFailure) -> None:
     ET.SubElement(case, "error", message=_clean(str(failure.error)), type=failure.error.code)
 
 
-def _case(suite: ET.Element, check: SceneCheck, group: str, seconds: str) -> None:
+def _case(suite: ET.Element, check: SceneCheck, group: str, wrong: Sequence[Item], seconds: str) -> None:
     case = ET.SubElement(suite, "testcase", classname=f"hscbox.regress.{check.scene}", name=group, time=seconds)
-    wrong = [item for item in check.mismatches if item.group == group]
     if not wrong:
         return
     failure = ET.SubElement(case, "failure", message=f"{len(wrong)} of {len(check.of(group))} differ", type="mismatch")

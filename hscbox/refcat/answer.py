@@ -187,14 +187,8 @@ def _parse(body: bytes, part: str) -> tuple[Any, list[tuple[str, str, str | None
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             document = parse(io.BytesIO(body), verify="warn")
-            infos = list(document.infos)
-            tables = []
-            for resource in document.resources:
-                infos += resource.infos
-                for found in resource.tables:
-                    infos += found.infos
-                    tables.append(found)
-            table = tables[0].to_table(use_names_over_ids=True) if tables and tables[0].fields else None
+            infos, first = list(document.iter_info()), next(document.iter_tables(), None)
+            table = first.to_table(use_names_over_ids=True) if first is not None and first.fields else None
     except MemoryError as error:
         raise DamagedInputError(
             f"The answer for {part} does not fit into the memory", remedy="Lower max_rows of the map"

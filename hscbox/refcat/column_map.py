@@ -5,7 +5,6 @@ The models are the TOML form: every key of a map is a field here.
 
 from __future__ import annotations
 
-import importlib.resources
 import math
 import re
 from pathlib import Path
@@ -30,6 +29,7 @@ __all__ = [
     "shipped_maps",
 ]
 
+_MAPS = Path(__file__).with_name("maps")
 _BAND = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,40}")
 _ANGLES = {"deg": math.pi / 180, "arcsec": math.pi / 648e3, "mas": math.pi / 648e6, "rad": 1.0}
 _FLUXES = {"Jy": 1.0, "mJy": 1e-3, "uJy": 1e-6, "nJy": 1e-9}
@@ -235,8 +235,7 @@ class ColumnMap(TomlModel):
 
 def shipped_maps() -> list[str]:
     """Return the names of the maps that come with the program."""
-    folder = importlib.resources.files(__package__) / "maps"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return sorted(path.stem for path in _MAPS.glob("*.toml"))
 
 
 def load_map(name: str) -> ColumnMap:
@@ -249,14 +248,11 @@ def load_map(name: str) -> ColumnMap:
     MissingInputError
         There is no such map.
     """
-    if name in shipped_maps():
-        text = (importlib.resources.files(__package__) / "maps" / f"{name}.toml").read_text("utf-8")
-    else:
-        try:
-            text = Path(name).read_text("utf-8")
-        except (OSError, UnicodeDecodeError, ValueError) as error:
-            raise MissingInputError(
-                f"Cannot read column map {name}: {getattr(error, 'strerror', None) or error}",
-                remedy=f"Give a TOML file or one of {', '.join(shipped_maps())}",
-            ) from error
+    try:
+        text = (_MAPS / f"{name}.toml" if name in shipped_maps() else Path(name)).read_text("utf-8")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise MissingInputError(
+            f"Cannot read column map {name}: {getattr(error, 'strerror', None) or error}",
+            remedy=f"Give a TOML file or one of {', '.join(shipped_maps())}",
+        ) from error
     return validated(ColumnMap, toml_values(text, f"Column map {name}"), f"Column map {name}", name=name)

@@ -140,8 +140,4 @@ def _short(error: BaseException) -> str:
 
 def concatenated(parts: Sequence[Columns]) -> Columns:
     """Return all rows of tables with the same columns."""
-    result: Columns = {}
-    for name in parts[0]:
-        data = np.concatenate([np.ma.getdata(part[name]) for part in parts])
-        result[name] = np.ma.MaskedArray(data, np.concatenate([np.ma.getmaskarray(part[name]) for part in parts]))
-    return result
+    return {name: np.ma.concatenate([part[name] for part in parts]) for name in parts[0]}  # type: ignore[no-untyped-call]

@@ -82,9 +82,7 @@ def convert(columns: Columns, column_map: ColumnMap, source: str) -> tuple[Sourc
     """
     ids, known = _ids(columns, column_map, source)
     ra, dec = positions(columns, column_map)
-    fluxes, errors = {}, {}
-    for name, band in column_map.bands.items():
-        fluxes[name], errors[name] = _fluxes(columns, column_map, band)
+    fluxes = {name: _fluxes(columns, column_map, band)[0] for name, band in column_map.bands.items()}
     reasons = {
         "no valid id": ~known,
         "no position": ~(np.isfinite(ra) & np.isfinite(dec)),
@@ -109,30 +107,22 @@ def convert(columns: Columns, column_map: ColumnMap, source: str) -> tuple[Sourc
     if not good.any():
         what = "; ".join(report.lines()[1:]) or "it is empty"
         raise DamagedInputError(f"{source} has no valid row: {what}", remedy="Check the table and its column map")
-    return _catalog(columns, column_map, ids, ra, dec, fluxes, errors, good, source), report
+    valid = {name: column[good] for name, column in columns.items()}
+    return _catalog(valid, column_map, ids[good]), report
 
 
-def _catalog(
-    columns: Columns,
-    column_map: ColumnMap,
-    ids: IntArray,
-    ra: FloatArray,
-    dec: FloatArray,
-    fluxes: dict[str, FloatArray],
-    errors: dict[str, FloatArray],
-    good: BoolArray,
-    source: str,
-) -> SourceCatalog:
-    stated = {name: error[good] for name, error in errors.items()}
-    measured = {name: flux[good] for name, flux in fluxes.items()}
-    catalog = make_reference_catalog(ids[good], ra[good], dec[good], measured, stated, list(column_map.flags))
+def _catalog(columns: Columns, column_map: ColumnMap, ids: IntArray) -> SourceCatalog:
+    """Return the catalogue of rows that are all valid."""
+    pairs = {name: _fluxes(columns, column_map, band) for name, band in column_map.bands.items()}
+    fluxes, errors = ({name: pair[number] for name, pair in pairs.items()} for number in (0, 1))
+    catalog = make_reference_catalog(ids, *positions(columns, column_map), fluxes, errors, list(column_map.flags))
     for name, flag in column_map.flags.items():
-        catalog[name] = _is_one_of(columns[flag.column], flag.set_by)[good]
+        catalog[name] = _is_one_of(columns[flag.column], flag.set_by)
 
     def fill(pair: TwoColumns, names: dict[str, str | None]) -> None:
         for name, column in names.items():
             if column is not None:
-                catalog[name] = _floats(columns, column, column_map)[good] * pair.scale
+                catalog[name] = _floats(columns, column, column_map) * pair.scale
 
     errors_of, motion = column_map.position_errors, column_map.proper_motion
     if errors_of is not None:
@@ -141,7 +131,7 @@ def _catalog(
         ends = {"pm_ra_err": motion.ra_error, "pm_dec_err": motion.dec_error}
         fill(motion, {"pm_ra": motion.ra, "pm_dec": motion.dec, **ends})
     if column_map.epoch is not None:
-        catalog["epoch"] = _epoch(columns, column_map, column_map.epoch)[good]
+        catalog["epoch"] = _epoch(columns, column_map, column_map.epoch)
     return catalog
 
 

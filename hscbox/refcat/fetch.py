@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from .download import Downloader
 from .parts import PartRecord, PartStore
 from .patience import Patience
 from .query import digest, parameters, sync_url, tap_of
-from .sky import PAD, Cone, children, depth_of, descendants, outline, trixels_of_cones
+from .sky import PAD, Cone, depth_of, descendants, outline, trixels_of_cones
 
 __all__ = ["FetchRequest", "Fetched", "Progress", "fetch"]
 
@@ -86,16 +87,14 @@ class Fetched:
 
     built: Built
     rows: RowReport
-    parts: int
-    reused: int
-    split: int
+    progress: Progress
 
     def lines(self) -> list[str]:
         """Return the result as lines for the user."""
-        fresh = self.parts - self.reused
-        first = f"{self.parts} parts: {fresh} downloaded, {self.reused} complete from an earlier call"
-        if self.split:
-            first += f"; {self.split} were cut by the service and asked for in four pieces each"
+        parts, reused, split = self.progress.done, self.progress.reused, self.progress.split
+        first = f"{parts} parts: {parts - reused} downloaded, {reused} complete from an earlier call"
+        if split:
+            first += f"; {split} were cut by the service and asked for in four pieces each"
         return [first, *self.rows.lines(), self.built.line()]
 
 
@@ -141,8 +140,8 @@ def fetch(
         catalog, rows = convert(columns, request.column_map, f"What {run.url} sent")
         origin = _origin(request, run.url, records, rows)
         built = build(request.output, request.name, catalog, DEFAULT_DEPTH, trixels, {"origin.json": origin})
-        store.remove()
-    return Fetched(built, rows, len(records), state.reused, state.split)
+        shutil.rmtree(store.directory, ignore_errors=True)
+    return Fetched(built, rows, state)
 
 
 class _Run:
@@ -181,7 +180,7 @@ class _Run:
             known = record is not None
             record = record or self._download(trixel, values, request)
             if record.split:
-                waiting += sorted(children(trixel), reverse=True)
+                waiting += reversed(descendants(trixel, depth_of(trixel) + 1))
                 self.state.parts += 3
                 self.state.split += 1
             else:
@@ -193,15 +192,13 @@ class _Run:
 
     def _download(self, trixel: int, values: dict[str, str], request: str) -> PartRecord:
         part = f"trixel {trixel}"
-        kept: list[bytes] = []
 
-        def accept(body: bytes) -> Answer:
+        def accept(body: bytes) -> tuple[bytes, Answer]:
             answer = read_answer(body, self.map.needed, part)
             self._check_region(answer, trixel, part)
-            kept[:] = [body]
-            return answer
+            return body, answer
 
-        answer = self.loader.get(values, request, self.store.partial(trixel), part, accept)
+        body, answer = self.loader.get(values, request, self.store.partial(trixel), part, accept)
         # A service with a limit of its own may not say that it cut the answer; ours it has to reach to be cut.
         if answer.overflow or answer.rows > self.tap.max_rows:
             if depth_of(trixel) >= _DEEPEST:
@@ -209,8 +206,8 @@ class _Run:
                     f"{self.url} cuts its answers even for {part}, with {answer.rows} rows",
                     remedy="Check --url and the cuts of the column map",
                 )
-            return self.store.mark_split(trixel, request)
-        return self.store.keep(trixel, request, kept[0], answer.rows)
+            return self.store.keep(PartRecord(trixel, request, split=True))
+        return self.store.keep(PartRecord(trixel, request, False, rows=answer.rows), body)
 
     def _check_region(self, answer: Answer, trixel: int, part: str) -> None:
         """Refuse answers about another place: a service that ignores the region would be asked for ever."""

@@ -14,7 +14,7 @@ from ..errors import DamagedInputError
 from ..machine.files import output_failure, write_bytes
 from .answer import CutAnswerError
 
-__all__ = ["Identity", "Partial", "unpacked"]
+__all__ = ["Identity", "Partial"]
 
 
 @dataclass(frozen=True)
@@ -87,32 +87,27 @@ class Partial:
             yield stream
 
     def body(self, encoding: str, most: int, part: str) -> bytes:
-        """Return the bytes, unpacked; see `unpacked`."""
+        """Return the bytes without their content coding.
+
+        Raises
+        ------
+        CutAnswerError
+            The packed stream is broken or ends early.
+        DamagedInputError
+            The coding is unknown, or the result is larger than allowed.
+        """
         data = self.path.read_bytes() if self.size() else b""
-        return unpacked(data, encoding, most, part)
-
-
-def unpacked(data: bytes, encoding: str, most: int, part: str) -> bytes:
-    """Undo a content coding.
-
-    Raises
-    ------
-    CutAnswerError
-        The packed stream is broken or ends early.
-    DamagedInputError
-        The coding is unknown, or the result is larger than allowed.
-    """
-    if encoding in {"", "identity"}:
-        return data
-    if encoding not in {"gzip", "x-gzip"}:
-        raise DamagedInputError(f"The answer for {part} is packed by {encoding[:40]!r}, which was not asked for")
-    engine = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        result = engine.decompress(data, most + 1)
-    except zlib.error as error:
-        raise CutAnswerError(f"The packed answer for {part} is broken: {error}") from error
-    if len(result) > most:
-        raise DamagedInputError(f"The answer for {part} unpacks to more than {most} bytes")
-    if not engine.eof:
-        raise CutAnswerError(f"The packed answer for {part} ends early")
-    return result
+        if encoding in {"", "identity"}:
+            return data
+        if encoding not in {"gzip", "x-gzip"}:
+            raise DamagedInputError(f"The answer for {part} is packed by {encoding[:40]!r}, which was not asked for")
+        engine = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            result = engine.decompress(data, most + 1)
+        except zlib.error as error:
+            raise CutAnswerError(f"The packed answer for {part} is broken: {error}") from error
+        if len(result) > most:
+            raise DamagedInputError(f"The answer for {part} unpacks to more than {most} bytes")
+        if not engine.eof:
+            raise CutAnswerError(f"The packed answer for {part} ends early")
+        return result

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..errors import MissingInputError, TemporaryError
@@ -109,27 +108,16 @@ class PartStore:
             return None
         return record if sound else None
 
-    def keep(self, trixel: int, request: str, body: bytes, rows: int) -> PartRecord:
-        """Store a complete answer; the record is written last."""
-        write_bytes(self._file(trixel), body)
-        record = PartRecord(trixel, request, False, sha256_file(self._file(trixel)), len(body), rows)
-        self._write(record)
-        return record
-
-    def mark_split(self, trixel: int, request: str) -> PartRecord:
-        """Store that the answer was cut."""
-        self._file(trixel).unlink(missing_ok=True)
-        record = PartRecord(trixel, request, True)
-        self._write(record)
-        return record
-
-    def _write(self, record: PartRecord) -> None:
+    def keep(self, record: PartRecord, body: bytes = b"") -> PartRecord:
+        """Store a complete answer, or that it was cut, and return what is known of it; the record is written last."""
+        if record.split:
+            self._file(record.trixel).unlink(missing_ok=True)
+        else:
+            write_bytes(self._file(record.trixel), body)
+            record = replace(record, sha256=sha256_file(self._file(record.trixel)), size=len(body))
         write_bytes(self._record(record.trixel), (json.dumps(asdict(record)) + "\n").encode())
+        return record
 
     def body(self, record: PartRecord) -> bytes:
         """Return the answer of a part."""
         return self._file(record.trixel).read_bytes()
-
-    def remove(self) -> None:
-        """Remove everything."""
-        shutil.rmtree(self.directory, ignore_errors=True)

@@ -11,7 +11,7 @@ from lsst import sphgeom
 from ..catalog.htm import trixels_in_circle
 from ..errors import UsageError
 
-__all__ = ["PAD", "Cone", "children", "depth_of", "descendants", "outline", "trixels_of", "trixels_of_cones"]
+__all__ = ["PAD", "Cone", "depth_of", "descendants", "outline", "trixels_of_cones"]
 
 PAD = 2.0 / 3600.0
 """Degrees by which outlines are grown, so that rounding at the service cannot lose an object at an edge."""
@@ -48,11 +48,6 @@ class Cone:
         return cls(ra % 360.0, dec, radius)
 
 
-def trixels_of(cone: Cone, depth: int) -> list[int]:
-    """Return the trixels that a cone may touch, ascending."""
-    return trixels_in_circle(cone.ra, cone.dec, cone.radius, depth)
-
-
 def trixels_of_cones(cones: Iterable[Cone], depth: int) -> list[int]:
     """Return the trixels that any of the cones may touch, ascending.
 
@@ -61,7 +56,7 @@ def trixels_of_cones(cones: Iterable[Cone], depth: int) -> list[int]:
     UsageError
         These are too many for one download.
     """
-    found = sorted({number for cone in cones for number in trixels_of(cone, depth)})
+    found = sorted({number for cone in cones for number in trixels_in_circle(cone.ra, cone.dec, cone.radius, depth)})
     if len(found) > _MOST_TRIXELS:
         raise UsageError(
             f"The region has {len(found)} trixels of depth {depth}, allowed are {_MOST_TRIXELS}",
@@ -73,11 +68,6 @@ def trixels_of_cones(cones: Iterable[Cone], depth: int) -> list[int]:
 def depth_of(trixel: int) -> int:
     """Return the depth of a trixel's mesh."""
     return (trixel.bit_length() - 4) // 2
-
-
-def children(trixel: int) -> list[int]:
-    """Return the four trixels that a trixel is made of."""
-    return [4 * trixel + number for number in range(4)]
 
 
 def descendants(trixel: int, depth: int) -> list[int]:

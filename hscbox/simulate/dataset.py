@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..butler.calib_registry import CALIB_REGISTRY_NAME
 from ..butler.registry import Registry
@@ -139,13 +138,7 @@ def _calib_date(root: Path) -> str | None:
 
 
 def _write_reference(root: Path, scenes: Sequence[Scene]) -> None:
-    parts: list[NDArray[np.void]] = []
-    known: set[tuple[float, ...]] = set()
-    for scene in scenes:
-        place = (scene.ccd, *scene.true_boresight, scene.inst_pa)
-        if place not in known:
-            known.add(place)
-            parts.append(scene_objects(scene))
-    write_shards(
-        root / "ref_cats", REFCAT_NAME, reference_catalog(scenes[0].seed, np.concatenate(parts)), _REFCAT_DEPTH
-    )
+    # Scenes with one place on the sky see the same objects.
+    places = {(scene.ccd, *scene.true_boresight, scene.inst_pa): scene for scene in scenes}
+    objects = np.concatenate([scene_objects(scene) for scene in places.values()])
+    write_shards(root / "ref_cats", REFCAT_NAME, reference_catalog(scenes[0].seed, objects), _REFCAT_DEPTH)

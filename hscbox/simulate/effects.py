@@ -56,11 +56,6 @@ class Effects:
     """Slow change of PSF size and ellipticity over the CCD; otherwise one round PSF."""
 
     @classmethod
-    def none(cls) -> Effects:
-        """Return the switches all off."""
-        return cls(**{field.name: False for field in fields(cls)})
-
-    @classmethod
     def only(cls, *names: str) -> Effects:
         """Return all switches off but `names`.
 
@@ -69,7 +64,7 @@ class Effects:
         UsageError
             A name is not that of a switch.
         """
-        return replace(cls.none(), **_checked(names, True))
+        return cls(**{field.name: False for field in fields(cls)} | _checked(names, True))
 
     def without(self, *names: str) -> Effects:
         """Return a copy with the switches `names` off.

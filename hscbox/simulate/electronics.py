@@ -7,12 +7,11 @@ that of `frame.expose`.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, find_objects, label
 from scipy.signal import oaconvolve
 
 from ..camera.detector import Detector
-from ..numerics.arrays import BoolArray, FloatArray
+from ..numerics.arrays import FloatArray
 
 __all__ = ["add_crosstalk", "bleed", "brighter_fatter_change", "displaced", "invert_linearity"]
 
@@ -62,19 +61,13 @@ def displaced(electrons: FloatArray, kernel: FloatArray, full_well: FloatArray |
         left = bleed(shifted, full_well[running])
         now = np.where(left != shifted, left, arriving)
         if not boxes:
-            boxes = _boxes_around(now != acting[:, running], running, electrons.shape)
+            # What moved, and what may yet move beside it.
+            moved = np.zeros(electrons.shape, dtype=bool)
+            moved[:, running] = now != acting[:, running]
+            boxes = find_objects(label(binary_dilation(moved, iterations=3))[0])
         acting[:, running] = now
         _update_change(change, acting, boxes, kernel)
     return electrons - change
-
-
-def _boxes_around(moved: BoolArray, columns: NDArray[np.intp], shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
-    """Return boxes that hold the moved pixels of the given columns and what may yet move beside them."""
-    where = np.zeros(shape, dtype=bool)
-    where[:, columns] = moved
-    labels, _ = label(binary_dilation(where, iterations=3))
-    boxes: list[tuple[slice, slice]] = find_objects(labels)
-    return boxes
 
 
 def _update_change(

@@ -81,8 +81,11 @@ def ideal_frame(scene: Scene) -> IdealFrame:
     flat = np.ones(scene.shape)
     for response in acting(scene, "light"):
         flat *= response
+    light = sky
+    for pattern in acting(scene, "sky"):
+        light = light * (1.0 + _FRINGE_STRENGTH * pattern)
     # In place: at this size fetching memory costs as much as the arithmetic.
-    expected = objects + _sky_with_fringes(scene, sky)
+    expected = objects + light
     expected *= flat
     for rate in acting(scene, "charge"):
         expected += rate * scene.exposure_time
@@ -94,24 +97,22 @@ def ideal_frame(scene: Scene) -> IdealFrame:
     return IdealFrame(objects, sky, variance, expected, flat, sources, psf)
 
 
-def _sky_with_fringes(scene: Scene, sky: FloatArray) -> FloatArray:
-    for pattern in acting(scene, "sky"):
-        sky = sky * (1.0 + _FRINGE_STRENGTH * pattern)
-    return sky
-
-
 def simulate_frame(scene: Scene) -> SimulatedFrame:
     """Return the raw frame of `scene` with its truth. The same scene gives the same bytes."""
     ideal = ideal_frame(scene)
     gain = _per_pixel(scene.detector, [a.gain for a in scene.detector.amplifiers])
     defects = scene_defects(scene)
+    dead = _dead_pixels(scene, defects)
     expected = ideal.expected * gain
-    _break(scene, expected, defects, gain)
+    expected[dead] = 0.0
+    for box in defects.hot_boxes:
+        rows, columns = box.slices
+        expected[rows, columns] = _HOT_ADU_PER_SECOND * scene.exposure_time * gain[:, columns]
     electrons = _photons(scene, expected)
     # Of the many arrays of the size of a frame this one is not needed while the charge moves.
     del expected
     rays = cosmic_ray_charge(scene)
-    rays[_dead_pixels(scene, defects)] = 0.0
+    rays[dead] = 0.0
     electrons += rays
     linear = _collect(scene, electrons, gain)
     recorded = _to_raw_levels(scene, linear)
@@ -127,7 +128,7 @@ def simulate_frame(scene: Scene) -> SimulatedFrame:
         ideal=ideal,
         cosmic_rays=rays / gain / ideal.flat,
         saturated=saturated,
-        dead=_dead_pixels(scene, defects),
+        dead=dead,
     )
 
 
@@ -147,14 +148,6 @@ def _dead_pixels(scene: Scene, defects: DefectList) -> BoolArray:
     for box in (*defects.dead_boxes, *defects.hot_boxes):
         dead[box.slices] = True
     return dead
-
-
-def _break(scene: Scene, expected: FloatArray, defects: DefectList, gain: FloatArray) -> None:
-    """Take the light from dead pixels and give hot ones charge of their own, in place."""
-    expected[_dead_pixels(scene, defects)] = 0.0
-    for box in defects.hot_boxes:
-        rows, columns = box.slices
-        expected[rows, columns] = _HOT_ADU_PER_SECOND * scene.exposure_time * gain[:, columns]
 
 
 def _photons(scene: Scene, expected: FloatArray) -> FloatArray:

@@ -7,12 +7,8 @@ lsst/obs_subaru @ b7c7029d: python/lsst/obs/subaru/ingest.py (identifiers), hsc/
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import cache
-from importlib.resources import files
 
 import numpy as np
 
@@ -20,6 +16,7 @@ from ..camera import keywords as key
 from ..camera.boxes import Box
 from ..camera.detector import Detector
 from ..camera.geometry import CCD_CENTRE, RAW_WIDTH, row_windows
+from ..camera.tables import CONVERTERS, read_table
 from ..camera.time_scales import J2000_MJD, JULIAN_YEAR, SECONDS_PER_DAY
 from ..camera.visit_info import LATITUDE, LONGITUDE
 from ..fits.metadata import Metadata
@@ -34,14 +31,8 @@ _HAWAII_HOURS = -10
 _NEW_EXPOSURE_IDS = "2016-06-14"
 # The header's rough WCS has this scale, in degrees, and no distortion.
 _ROUGH_SCALE = 0.17 / 3600.0
-_BARCODES = {
-    "HSC-G": "HSC-g",
-    "HSC-R": "HSC-r",
-    "HSC-I": "HSC-i",
-    "HSC-Z": "HSC-z",
-    "HSC-R2": "HSC-r2",
-    "HSC-I2": "HSC-i2",
-}
+# In headers the name of a broad filter ends in a small letter; in the registry all letters are capital.
+_BROAD = {"HSC-G", "HSC-R", "HSC-I", "HSC-Z", "HSC-R2", "HSC-I2"}
 
 
 def frame_id(scene: Scene) -> str:
@@ -62,26 +53,14 @@ def raw_header(scene: Scene) -> Metadata:
     """Return the cards of the raw frame of `scene`, without the structural ones (SIMPLE to EXTEND)."""
     values = {**_identity(scene), **_times(scene), **_pointing(scene), **_rough_wcs(scene), **_windows(scene)}
     header = Metadata()
-    for keyword, value, comment in _model_cards():
+    for row in read_table("raw_header", "simulate"):
+        keyword, value = row["keyword"], CONVERTERS[row["kind"]](row["value"])
         if keyword == "COMMENT":
             header.add("COMMENT", value)
         else:
-            header.set(keyword, values.pop(keyword, value), comment)
+            header.set(keyword, values.pop(keyword, value), row["comment"])
     assert not values, f"cards that the model header lacks: {sorted(values)}"
     return header
-
-
-@cache
-def _model_cards() -> tuple[tuple[str, Value, str], ...]:
-    text = (files(__package__) / "data" / "raw_header.ecsv").read_text(encoding="ascii")
-    rows = list(csv.reader((line for line in text.splitlines() if not line.startswith("#")), delimiter=" "))
-    convert: dict[str, Callable[[str], Value]] = {
-        "string": str,
-        "int64": int,
-        "float64": float,
-        "bool": lambda word: word == "True",
-    }
-    return tuple((keyword, convert[kind](value), comment) for keyword, kind, value, comment in rows[1:])
 
 
 def _identity(scene: Scene) -> dict[str, Value]:
@@ -92,7 +71,7 @@ def _identity(scene: Scene) -> dict[str, Value]:
         key.FRAMEID: frame_id(scene),
         key.EXP_ID: exposure_id(scene),
         key.OBJECT: scene.field,
-        key.FILTER01: _BARCODES.get(scene.filter, scene.filter),
+        key.FILTER01: f"HSC-{scene.canonical_filter}" if scene.filter in _BROAD else scene.filter,
         key.EXPTIME: float(scene.exposure_time),
         key.DET_ID: detector.id,
         key.INST_PA: float(scene.inst_pa),

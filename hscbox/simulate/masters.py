@@ -128,13 +128,9 @@ def write_registry(root: Path, masters: Sequence[Master], dates: Sequence[str]) 
 def _register(connection: sqlite3.Connection, master: Master, dates: Sequence[str]) -> None:
     days = [date.fromisoformat(day) for day in dates]
     start, end = (min(days) - _VALIDITY).isoformat(), (max(days) + _VALIDITY).isoformat()
-    identity = (master.filter, master.ccd, master.date)
     connection.execute(
-        f"INSERT OR IGNORE INTO {master.kind} (filter, ccd, calibDate, validStart, validEnd) VALUES (?, ?, ?, ?, ?)",
-        (*identity, start, end),
-    )
-    connection.execute(
-        f"UPDATE {master.kind} SET validStart = min(validStart, ?), validEnd = max(validEnd, ?) "
-        "WHERE filter = ? AND ccd = ? AND calibDate = ?",
-        (start, end, *identity),
+        f"INSERT INTO {master.kind} (filter, ccd, calibDate, validStart, validEnd) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET validStart = min(validStart, excluded.validStart), "
+        "validEnd = max(validEnd, excluded.validEnd)",
+        (master.filter, master.ccd, master.date, start, end),
     )

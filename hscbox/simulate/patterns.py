@@ -12,9 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from ..camera.bad_channels import bad_amplifiers
 from ..camera.boxes import Box
-from ..camera.defects import defects_for
+from ..camera.defects import bad_amplifiers, defects_for
 from ..camera.geometry import CCD_HEIGHT, CCD_WIDTH
 from ..errors import CalibNotFoundError
 from ..numerics.arrays import Float32Array, FloatArray

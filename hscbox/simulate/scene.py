@@ -18,7 +18,7 @@ import json
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from dataclasses import field as dataclass_field
 from datetime import datetime
 from functools import cached_property
@@ -29,7 +29,7 @@ import numpy as np
 
 from ..camera.camera import load_camera
 from ..camera.detector import Detector
-from ..camera.filters import canonical_name
+from ..camera.filters import canonical_name, filter_by_header_name
 from ..camera.geometry import CCD_HEIGHT
 from ..errors import MissingInputError, UsageError
 from ..machine.revision import __version__
@@ -40,21 +40,9 @@ __all__ = ["FRINGE_FILTERS", "Scene", "read_scenes"]
 FRINGE_FILTERS = frozenset({"y", "N921", "N926", "N973", "N1010"})
 """Canonical names of the filters in which the sky shows fringes."""
 
-# Magnitude of 1 ADU/s and sky in ADU/s per pixel. lsst/obs_subaru @ d4a8abe0: config/fiducialZeroPoint.py,
-# fiducialSkyBackground.py; in r the values found for visit 40984 CCD 55 by the 2017 software
-# (nicolaschotard/lsst_drp_analysis @ 27968249: stack/stack_output_example.txt).
-_BANDS = {
-    "g": (27.05, 2.84),
-    "r": (27.1295, 6.237),
-    "i": (26.94, 13.03),
-    "z": (26.07, 11.44),
-    "y": (25.63, 22.07),
-    "r2": (27.1295, 6.237),
-    "i2": (26.94, 13.03),
-    "N387": (22.24, 0.07),
-    "N816": (23.94, 0.50),
-    "N921": (24.09, 1.01),
-}
+# Magnitude of 1 ADU/s and sky in ADU/s per pixel in r: the values found for visit 40984 CCD 55 by the 2017 software
+# (nicolaschotard/lsst_drp_analysis @ 27968249: stack/stack_output_example.txt). Those of other filters are fiducial.
+_REFERENCE_RUN = (27.1295, 6.237)
 
 
 @dataclass(frozen=True)
@@ -124,7 +112,7 @@ class Scene:
             )
         if not self.exposure_time > 0:
             raise UsageError(f"The exposure time {self.exposure_time} s is not above 0", remedy="Change --exptime")
-        if self.canonical_filter not in _BANDS and (self.zero_point is None or self.sky_level is None):
+        if math.isnan(self._typical[0]) and (self.zero_point is None or self.sky_level is None):
             raise UsageError(
                 f"No typical zero point and sky are known for {self.filter}", remedy="Give zero_point and sky_level"
             )
@@ -133,6 +121,12 @@ class Scene:
     def canonical_filter(self) -> str:
         """The short name of the filter ("r")."""
         return canonical_name(self.filter)
+
+    @cached_property
+    def _typical(self) -> tuple[float, float]:
+        """Typical magnitude of 1 ADU/s and sky in ADU/s per pixel; nan where nobody published them."""
+        band = filter_by_header_name(self.filter)
+        return _REFERENCE_RUN if band.name in {"r", "r2"} else (band.fiducial_zero_point, band.fiducial_sky)
 
     @cached_property
     def detector(self) -> Detector:
@@ -149,14 +143,14 @@ class Scene:
         """Magnitude of 1 calibrated ADU in the whole exposure."""
         if self.zero_point is not None:
             return self.zero_point
-        return _BANDS[self.canonical_filter][0] + 2.5 * math.log10(self.exposure_time)
+        return self._typical[0] + 2.5 * math.log10(self.exposure_time)
 
     @property
     def true_sky_level(self) -> float:
         """Mean sky in calibrated ADU."""
         if self.sky_level is not None:
             return self.sky_level
-        return _BANDS[self.canonical_filter][1] * self.exposure_time
+        return self._typical[1] * self.exposure_time
 
     @property
     def true_boresight(self) -> tuple[float, float]:
@@ -167,11 +161,6 @@ class Scene:
         dec = self.boresight_dec + north / 3600.0
         return (self.boresight_ra + east / 3600.0 / math.cos(math.radians(dec))) % 360.0, dec
 
-    @property
-    def has_fringes(self) -> bool:
-        """Whether the sky shows fringes."""
-        return self.effects.fringes and self.canonical_filter in FRINGE_FILTERS
-
     def rng(self, purpose: str, *, fixed: bool = False) -> np.random.Generator:
         """Return the generator of random numbers for one purpose.
 
@@ -180,10 +169,6 @@ class Scene:
         visit = 0 if fixed else self.visit
         words = [self.seed, visit, self.ccd, zlib.crc32(purpose.encode())]
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
-
-    def with_effects(self, effects: Effects) -> Scene:
-        """Return the same scene with other switches."""
-        return replace(self, effects=effects)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the definition as plain values, for JSON."""

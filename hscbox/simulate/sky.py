@@ -18,6 +18,7 @@ import numpy as np
 from lsst import sphgeom
 from numpy.typing import NDArray
 
+from ..catalog.htm import trixels_in_circle
 from ..numerics.arrays import FloatArray
 
 __all__ = ["OBJECT_DTYPE", "PS1_BANDS", "draw_sky"]
@@ -83,11 +84,8 @@ def draw_sky(
         Array of `OBJECT_DTYPE`, ordered by cell.
     """
     pixelization = sphgeom.HtmPixelization(_DEPTH)
-    centre = sphgeom.UnitVector3d(sphgeom.LonLat.fromDegrees(ra, dec))
-    circle = sphgeom.Circle(centre, sphgeom.Angle.fromDegrees(radius))
-    cells = [cell for first, last in pixelization.envelope(circle) for cell in range(first, last)]
     parts = []
-    for cell in cells:
+    for cell in trixels_in_circle(ra, dec, radius, _DEPTH):
         triangle = pixelization.triangle(cell)
         vertices = np.array([[v.x(), v.y(), v.z()] for v in triangle.getVertices()])
         area = _triangle_area(vertices)

@@ -21,11 +21,7 @@ def check_profile(profile: SiteProfile) -> Iterator[Finding]:
         yield _bind(bind, needed=True)
     for bind in profile.binds_if_present:
         yield _bind(bind, needed=False)
-    for name, path in (
-        ("raw", profile.repository.raw),
-        ("calib", profile.repository.calib),
-        ("ref_cats", profile.repository.ref_cats),
-    ):
+    for name, path in profile.repository:
         if path:
             yield _path(f"repository.{name}", path)
     if profile.scratch:

@@ -42,7 +42,7 @@ from hscbox.simulate import frame as frames
 from hscbox.simulate.dataset import write_raw
 from hscbox.simulate.illumination import flat_field, fringe_pattern, unlit
 from hscbox.simulate.patterns import bias_structure, dark_rate, scene_defects
-from hscbox.simulate.scene import Scene
+from hscbox.simulate.scene import FRINGE_FILTERS, Scene
 from hscbox.truth.measures import pixel_recall, touching_precision
 
 EVENTS = (560, 900, 1400)
@@ -89,7 +89,7 @@ def reduce(frame: frames.SimulatedFrame, directory: Path) -> Exposure:
         "dark": CalibImage(dark_rate(scene)),
         "flat": CalibImage(flat, lit, np.zeros_like(flat)),
     }
-    if scene.has_fringes:
+    if scene.canonical_filter in FRINGE_FILTERS:
         masters["fringe"] = CalibImage(fringe_pattern(scene))
     inputs = IsrInputs(
         raw,

@@ -43,7 +43,7 @@ from hscbox.simulate.frame import SimulatedFrame, simulate_frame
 from hscbox.simulate.illumination import flat_field, fringe_pattern, unlit
 from hscbox.simulate.patterns import bias_structure, dark_rate
 from hscbox.simulate.psf_model import TruePsf
-from hscbox.simulate.scene import Scene
+from hscbox.simulate.scene import FRINGE_FILTERS, Scene
 
 SKY = Scene(star_density=0.0, galaxy_density=0.0, faint_limit=20.0)
 AMPS = [np.s_[:, 512 * k : 512 * (k + 1)] for k in range(4)]
@@ -77,7 +77,7 @@ def masters(scene: Scene) -> dict[str, CalibImage]:
         "dark": CalibImage(dark_rate(scene), None, None, "dark"),
         "flat": CalibImage(flat, mask, np.zeros_like(flat), "flat"),
     }
-    if scene.has_fringes:
+    if scene.canonical_filter in FRINGE_FILTERS:
         found["fringe"] = CalibImage(fringe_pattern(scene), None, None, "fringe")
     return found
 
@@ -107,7 +107,8 @@ def reduce(frame: SimulatedFrame, only: str | None = None, **switches: bool) -> 
 def left(scene: Scene, effect: str, step: str) -> np.ndarray:
     """Return what a correction leaves of an effect, both frames with the same read noise and nothing else."""
     with_it, without = (
-        simulate_frame(scene.with_effects(Effects.only(*names))) for names in ((effect, "read_noise"), ("read_noise",))
+        simulate_frame(replace(scene, effects=Effects.only(*names)))
+        for names in ((effect, "read_noise"), ("read_noise",))
     )
     return (reduce(with_it, step).image - reduce(without, "").image).astype(np.float64)
 
@@ -137,7 +138,7 @@ def small_effects() -> Iterator[Row]:
 
 
 def linearity() -> Iterator[Row]:
-    scene = replace(SKY, sky_level=40_000.0).with_effects(Effects.only("nonlinearity", "read_noise"))
+    scene = replace(SKY, sky_level=40_000.0, effects=Effects.only("nonlinearity", "read_noise"))
     image = reduce(simulate_frame(scene), "doLinearize").image
     for number, amp in enumerate(AMPS):
         value, error = mean_and_error(image[amp].astype(np.float64))
@@ -149,7 +150,7 @@ def crosstalk() -> Iterator[Row]:
     effects = Effects().without("photon_noise", "cosmic_rays")
     scene = Scene(star_density=12.0, galaxy_density=0.0, faint_limit=22.0, effects=effects)
     with_it = simulate_frame(scene)
-    without = simulate_frame(scene.with_effects(effects.without("crosstalk")))
+    without = simulate_frame(replace(scene, effects=effects.without("crosstalk")))
     exposure, reference = reduce(with_it), reduce(without, doCrosstalk=False)
     bright = reduce(without, doCrosstalk=False, doBrighterFatter=False, doFlat=False, doSaturation=False).image
     ghosts = add_crosstalk(bright.astype(np.float64), scene.detector, crosstalk_matrix()) - bright

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hscbox.camera.bad_channels import bad_amplifiers
 from hscbox.camera.bf_kernel import brighter_fatter_kernel
 from hscbox.camera.boxes import Box
 from hscbox.camera.colorterms import ColorTerm, color_term
 from hscbox.camera.crosstalk import crosstalk_matrix
-from hscbox.camera.defects import defects_for, defects_version
+from hscbox.camera.defects import bad_amplifiers, defects_for, defects_version
 from hscbox.camera.filters import (
     all_filters,
     canonical_name,

@@ -18,7 +18,7 @@ from hscbox.cli import guarded
 from hscbox.cli.app import app
 from hscbox.errors import DamagedInputError, UnknownDataIdError
 from hscbox.refcat import footprint
-from hscbox.refcat.sky import Cone, trixels_of
+from hscbox.refcat.sky import Cone, trixels_of_cones
 
 _CONE = f"{CONE.ra},{CONE.dec},{CONE.radius}"
 
@@ -45,7 +45,7 @@ def test_fetch_interrupted_and_continued(knows: TapTable, service: str, tmp_path
         text=True,
         env={**os.environ, "NO_PROXY": "127.0.0.1"},
     )
-    partial = tmp_path / ".gaia.fetch" / f"{trixels_of(CONE, 7)[1]}.part"
+    partial = tmp_path / ".gaia.fetch" / f"{trixels_of_cones([CONE], 7)[1]}.part"
     end = time.monotonic() + 60
     while time.monotonic() < end and not (partial.exists() and partial.stat().st_size):
         time.sleep(0.02)

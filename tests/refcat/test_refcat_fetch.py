@@ -23,7 +23,7 @@ from hscbox.refcat.columns import pick_columns
 from hscbox.refcat.convert import convert
 from hscbox.refcat.fetch import Fetched, FetchRequest, Progress, fetch
 from hscbox.refcat.patience import asked_wait
-from hscbox.refcat.sky import outline, trixels_of
+from hscbox.refcat.sky import outline, trixels_of_cones
 
 
 class Waits(list[float]):
@@ -48,7 +48,7 @@ def call(wanted: FetchRequest, waits: Waits) -> Callable[..., Fetched]:
 
 def expected(table: Table, gaia: ColumnMap) -> SourceCatalog:
     """Return the catalogue of the known table in the trixels of the cone, made without any network."""
-    inside = np.isin(trixel_of(table["ra"], table["dec"], 7), trixels_of(CONE, 7))
+    inside = np.isin(trixel_of(table["ra"], table["dec"], 7), trixels_of_cones([CONE], 7))
     return convert(pick_columns(table[inside], gaia.needed, "table"), gaia, "table")[0].sorted("id")
 
 
@@ -56,7 +56,7 @@ def assert_equals_table(wanted: FetchRequest, table: Table) -> None:
     """Compare what a run would load with the known table, value by value."""
     root = wanted.output / wanted.name
     truth = expected(table, wanted.column_map)
-    shards = {number: directory_reader(root)(number) for number in trixels_of(CONE, 7)}
+    shards = {number: directory_reader(root)(number) for number in trixels_of_cones([CONE], 7)}
     region = load_region(shards.get, 7, CONE.ra, CONE.dec, CONE.radius)
     assert None not in shards.values()
     away = separation(np.degrees(truth["coord_ra"]), np.degrees(truth["coord_dec"]), CONE.ra, CONE.dec)
@@ -74,9 +74,9 @@ def nothing_made(wanted: FetchRequest) -> bool:
 def test_a_good_service(wanted: FetchRequest, call: Callable[..., Fetched], knows: TapTable) -> None:
     fetched = call()
     assert_equals_table(wanted, knows.table)
-    trixels = trixels_of(CONE, 7)
-    assert len(knows.seen) == len(trixels) == fetched.parts == len(fetched.built.shards)
-    assert fetched.reused == fetched.split == 0
+    trixels = trixels_of_cones([CONE], 7)
+    assert len(knows.seen) == len(trixels) == fetched.progress.done == len(fetched.built.shards)
+    assert fetched.progress.reused == fetched.progress.split == 0
     assert all("ruwe < 1.4" in seen.query and "gaiadr3.gaia_source" in seen.query for seen in knows.seen)
     # Nothing is left but the catalogue, with a record of its origin.
     assert [path.name for path in wanted.output.iterdir()] == ["gaia"]
@@ -97,7 +97,7 @@ def test_forms_of_answers(form: str, wanted: FetchRequest, call: Callable[..., F
 def test_a_trixel_without_objects_is_covered(
     wanted: FetchRequest, call: Callable[..., Fetched], knows: TapTable
 ) -> None:
-    trixels = trixels_of(CONE, 7)
+    trixels = trixels_of_cones([CONE], 7)
     knows.table = knows.table[trixel_of(knows.table["ra"], knows.table["dec"], 7) != trixels[0]]
     assert call().built.empty == (trixels[0],)
     assert_equals_table(wanted, knows.table)
@@ -190,8 +190,8 @@ def test_a_truncated_answer_is_never_used(
     asked = len(knows.seen)
     knows.faults.clear()
     again = call()
-    assert again.reused == 1
-    assert len(knows.seen) - asked == again.parts - 1
+    assert again.progress.reused == 1
+    assert len(knows.seen) - asked == again.progress.done - 1
     assert_equals_table(wanted, knows.table)
 
 
@@ -218,7 +218,7 @@ def test_overflow_splits_the_region(
     # The service cuts at 40 rows and says so.
     knows.limit, knows.binary = 40, binary
     fetched = call()
-    assert fetched.split > 1
+    assert fetched.progress.split > 1
     assert_equals_table(wanted, knows.table)
 
 
@@ -226,7 +226,7 @@ def test_own_limit_splits_the_region(wanted: FetchRequest, call: Callable[..., F
     tap = wanted.column_map.tap
     assert tap is not None
     small = wanted.column_map.model_copy(update={"tap": tap.model_copy(update={"max_rows": 90, "region": "circle"})})
-    assert call(column_map=small).split > 1
+    assert call(column_map=small).progress.split > 1
     assert_equals_table(wanted, knows.table)
 
 
@@ -309,7 +309,7 @@ def test_a_damaged_part_is_fetched_again(wanted: FetchRequest, call: Callable[..
     data[len(data) // 2] ^= 1
     first.write_bytes(data)
     second.with_suffix(".json").write_text("{")
-    assert call().reused == 0
+    assert call().progress.reused == 0
     assert_equals_table(wanted, knows.table)
 
 
@@ -323,7 +323,7 @@ def test_parts_of_another_question_do_not_count(
     assert tap is not None
     asked = len(knows.seen)
     uncut = wanted.column_map.model_copy(update={"tap": tap.model_copy(update={"cuts": ()})})
-    assert call(column_map=uncut).reused == 0
+    assert call(column_map=uncut).progress.reused == 0
     assert not any(seen.range for seen in knows.seen[asked:])
 
 
@@ -338,8 +338,8 @@ def test_progress_and_interruption(wanted: FetchRequest, knows: TapTable, waits:
     with pytest.raises(KeyboardInterrupt):
         fetch(wanted, patience=PATIENCE, progress=Progress(changed=changed), sleep=waits)
     assert nothing_made(wanted)
-    assert seen[-1] == (2, len(trixels_of(CONE, 7)))
-    assert fetch(wanted, patience=PATIENCE, sleep=waits).reused == 2
+    assert seen[-1] == (2, len(trixels_of_cones([CONE], 7)))
+    assert fetch(wanted, patience=PATIENCE, sleep=waits).progress.reused == 2
     assert_equals_table(wanted, knows.table)
 
 

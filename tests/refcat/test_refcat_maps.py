@@ -9,7 +9,7 @@ from hscbox.camera.filters import all_filters
 from hscbox.errors import ConfigError, MissingInputError, UsageError
 from hscbox.refcat.column_map import load_map, shipped_maps
 from hscbox.refcat.query import adql, sync_url, tap_of
-from hscbox.refcat.sky import Cone, children, depth_of, descendants
+from hscbox.refcat.sky import Cone, depth_of, descendants
 
 _GOOD = """
 description = "mine"
@@ -138,6 +138,6 @@ def test_cones_and_trixels() -> None:
         with pytest.raises(UsageError, match=r"cone is|Cone '"):
             Cone.parse(text)
     assert [depth_of(number) for number in (8, 15, 32, 131072, 262143)] == [0, 0, 1, 7, 7]
-    assert children(131072) == descendants(131072, 8)
+    assert descendants(131072, 8) == [524288, 524289, 524290, 524291]
     assert descendants(131072, 7) == descendants(131072, 3) == [131072]
     assert len(descendants(131072, 9)) == 16

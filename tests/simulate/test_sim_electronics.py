@@ -105,4 +105,4 @@ def test_cosmic_ray_rate_and_charge() -> None:
     assert 750 < np.count_nonzero(charge > 400.0) < 4000
     double = cosmic_ray_charge(Scene(rows=1044, exposure_time=600.0))
     assert double.sum() / charge.sum() == pytest.approx(2.0, abs=0.6)
-    assert not cosmic_ray_charge(Scene(rows=64, effects=Effects.none())).any()
+    assert not cosmic_ray_charge(Scene(rows=64, effects=Effects.only())).any()

@@ -35,7 +35,7 @@ def trimmed(scene: Scene) -> np.ndarray:
 
 @pytest.mark.parametrize("ccd", [55, 0, 37, 100, 103])
 def test_without_effects_raw_is_truth_plus_pedestal(ccd: int) -> None:
-    scene = replace(EMPTY, ccd=ccd, effects=Effects.none(), sky_level=1234.0)
+    scene = replace(EMPTY, ccd=ccd, effects=Effects.only(), sky_level=1234.0)
     assert np.abs(trimmed(scene) - 1234.0).max() <= 0.5
     raw, level = detector_frame(scene), pedestals(scene)
     assert raw.shape == (128 + 65, 2144)
@@ -48,7 +48,7 @@ def test_imaging_windows_in_the_file() -> None:
     # Rows 49.. of the file for normal CCDs; the corner CCDs are stored so that the camera's windows hold after
     # the mirror in y.
     for ccd, first in ((55, 49), (100, 16)):
-        raw = simulate_frame(replace(EMPTY, ccd=ccd, effects=Effects.none())).raw
+        raw = simulate_frame(replace(EMPTY, ccd=ccd, effects=Effects.only())).raw
         lit = np.flatnonzero(raw[:, 300] > 1500)
         assert (lit.min(), lit.max()) == (first, first + 127)
     lit = np.flatnonzero(raw[60] > 1500)

@@ -57,7 +57,7 @@ def test_a_star_is_the_psf_times_its_flux() -> None:
 
 
 def test_centroids_are_where_the_table_says() -> None:
-    scene = Scene(rows=128, effects=Effects.none())
+    scene = Scene(rows=128, effects=Effects.only())
     for x, y in ((500.0, 60.0), (500.37, 60.81), (500.5, 59.5)):
         for kind in ({"is_star": True}, {"radius": 0.3, "sersic": 1.0}):
             image = draw_sources(scene, source(x, y, 4000.0, **kind), TruePsf(scene))
