@@ -66,11 +66,13 @@ def test_the_better_of_fixed_and_shifted_psf_is_taken() -> None:
     # A shift by a tenth of a pixel is no reason to refuse the PSF at the peak. The error of the shift is
     # sigma / (S/N) = 1.3 / (5000 / (16 sqrt(4 pi) 1.3)) = 0.02 px.
     better = _fit(SIGMA)
+    error = 16 * np.sqrt(4 * np.pi) * SIGMA
     assert better.accepted.all() and better.x[0] == pytest.approx(30.1, abs=0.06)
-    assert better.flux[0] == pytest.approx(5000.0, abs=4 * 16 * np.sqrt(4 * np.pi) * SIGMA)
+    assert better.flux[0] == pytest.approx(5000.0, abs=4 * error)
     # Moved to where it is drawn too wide the PSF fits worse than it did at the peak, though well enough to pass.
     worse = _fit(1.6 * SIGMA)
     assert worse.accepted.all() and worse.x[0] == 30.0 and worse.y[0] == 30.0
+    assert worse.flux[0] == pytest.approx(5000.0, abs=4 * error) and worse.flux[0] != better.flux[0]
 
 
 @pytest.mark.parametrize(("dx", "dy"), [(0, 2), (0, -2), (2, 0), (-2, 0), (2, 1), (-2, 1), (1, -2)])
