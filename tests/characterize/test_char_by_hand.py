@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -161,7 +162,11 @@ def test_a_profile_far_from_the_stars_is_found_by_limited_steps() -> None:
     blank = Stars.make(np.zeros((4, 41, 41)), np.ones((4, 41, 41), bool), ones, *offsets, n_samples, step)
     stamps = 1e4 * fluxes_and_models_of(blank, image)
     stars = Stars.make(stamps, blank.good, ones, *offsets, n_samples, step)
-    found, modes = fit_profile(stars, Profile(float(np.log(1.2))), np.full(stamps.shape, 100.0), 30, 1e-6)
+    start = Profile(float(np.log(1.2)))
+    once, _ = fit_profile(stars, start, np.full(stamps.shape, 100.0), 1, 1e-6)
+    step_of = np.abs(np.subtract(astuple(once), astuple(start)))
+    assert np.max(step_of / [0.3, 0.2, 0.2, 0.15, 0.3, 0.3]) == pytest.approx(1.0)
+    found, modes = fit_profile(stars, start, np.full(stamps.shape, 100.0), 30, 1e-6)
     assert found.log_radius == pytest.approx(truth.log_radius, abs=1e-3)
     assert modes == pytest.approx(profile_modes(found, n_samples, step))
     fluxes, _ = fluxes_and_models(stars, modes[:1], np.full(stamps.shape, 100.0))
