@@ -13,6 +13,7 @@ Message order: what was wrong, the value, what is allowed; then the remedy as a 
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from typing import ClassVar
 
@@ -50,6 +51,7 @@ __all__ = [
     "UsageError",
     "WcsGateError",
     "ZeroPointGateError",
+    "error_class",
 ]
 
 
@@ -80,7 +82,13 @@ class HscboxError(Exception):
     """
 
     code: ClassVar[str] = "unexpected"
+    """Stable name for programs: that of the class, without "Error", unless a class says otherwise."""
     exit_status: ClassVar[ExitStatus] = ExitStatus.UNEXPECTED
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "code" not in cls.__dict__:
+            cls.code = "-".join(re.findall("[A-Z][a-z]+", cls.__name__.removesuffix("Error"))).lower()
 
     def __init__(self, message: str, *, remedy: str = "", **numbers: object) -> None:
         super().__init__(message)
@@ -96,6 +104,15 @@ class HscboxError(Exception):
         return _rebuild, (type(self), self.message, self.remedy, self.numbers)
 
 
+def error_class(code: str, base: type[HscboxError] = HscboxError) -> type[HscboxError] | None:
+    """Return the class of errors that has this code; None if there is none."""
+    for kind in base.__subclasses__():
+        found = kind if kind.code == code else error_class(code, kind)
+        if found is not None:
+            return found
+    return None
+
+
 def _rebuild(cls: type[HscboxError], message: str, remedy: str, numbers: dict[str, object]) -> HscboxError:
     return cls(message, remedy=remedy, **numbers)
 
@@ -103,131 +120,93 @@ def _rebuild(cls: type[HscboxError], message: str, remedy: str, numbers: dict[st
 class UsageError(HscboxError):
     """The command line makes no sense."""
 
-    code = "usage"
     exit_status = ExitStatus.USAGE
 
 
 class ConfigError(UsageError):
     """A configuration value is unknown, ill-typed or contradicts another, or differs from the output's record."""
 
-    code = "config"
-
 
 class OutputError(UsageError):
     """The output cannot be written."""
-
-    code = "output"
 
 
 class GoldenMismatchError(HscboxError):
     """A check against recorded or true values failed."""
 
-    code = "golden-mismatch"
     exit_status = ExitStatus.GOLDEN_MISMATCH
 
 
 class InputError(HscboxError):
     """An input is missing or damaged."""
 
-    code = "input"
     exit_status = ExitStatus.INPUT
 
 
 class MissingInputError(InputError):
     """A file or directory that is needed is not there."""
 
-    code = "missing-input"
-
 
 class NotMountedError(MissingInputError):
     """A link leads to a place that is not mounted, or not bound into the container."""
-
-    code = "not-mounted"
 
 
 class DamagedInputError(InputError):
     """A file is truncated, has wrong checksums or cannot be understood."""
 
-    code = "damaged-input"
-
 
 class UnsafeInputError(InputError):
     """A file tries to execute code or to leave the repository."""
-
-    code = "unsafe-input"
 
 
 class UnknownDataIdError(InputError):
     """No registered exposure has this data id."""
 
-    code = "unknown-data-id"
-
 
 class CalibNotFoundError(InputError):
     """No calibration is valid for the exposure, or several are."""
-
-    code = "calib-not-found"
 
 
 class RegistryError(InputError):
     """The registry cannot be read as an SQLite database with the expected tables."""
 
-    code = "registry"
-
 
 class DataError(HscboxError):
     """The data defeat the algorithm; a retry will not help."""
 
-    code = "data"
     exit_status = ExitStatus.DATA
 
 
 class FocusCcdError(DataError):
     """Focus CCDs (104 to 111) cannot be processed."""
 
-    code = "focus-ccd"
-
 
 class SaturatedFrameError(DataError):
     """No unsaturated pixel is left."""
-
-    code = "saturated-frame"
 
 
 class BackgroundError(DataError):
     """The sky background cannot be fitted."""
 
-    code = "background"
-
 
 class TooManyCosmicRaysError(DataError):
     """More pixels look like cosmic rays than allowed."""
-
-    code = "too-many-cosmic-rays"
 
 
 class NoSourcesError(DataError):
     """Nothing was detected."""
 
-    code = "no-sources"
-
 
 class NoPsfStarsError(DataError):
     """No star is usable for the PSF."""
-
-    code = "no-psf-stars"
 
 
 class TooFewPsfCandidatesError(NoPsfStarsError):
     """There are PSF candidates, but too few with usable pixels for a model."""
 
-    code = "too-few-psf-candidates"
-
 
 class PsfFitError(DataError):
     """The PSF model cannot be determined or fails its quality gate."""
-
-    code = "psf-fit"
 
 
 class ApCorrError(DataError):
@@ -239,8 +218,6 @@ class ApCorrError(DataError):
 class AstrometryError(DataError):
     """Sources cannot be matched to the reference catalogue or the fit fails its quality gate."""
 
-    code = "astrometry"
-
 
 class NoMatchError(AstrometryError):
     """Unable to match sources: no pattern of them is found among the references, or none can be used."""
@@ -251,19 +228,13 @@ class NoMatchError(AstrometryError):
 class MatchesRejectedError(AstrometryError):
     """All matches are rejected: too few are left for the WCS."""
 
-    code = "matches-rejected"
-
 
 class WcsGateError(AstrometryError):
     """The WCS is fitted, but its scatter or its corners are implausible."""
 
-    code = "wcs-gate"
-
 
 class PhotometryError(DataError):
     """The zero point cannot be determined or fails its quality gate."""
-
-    code = "photometry"
 
 
 class NoPhotometryMatchError(PhotometryError):
@@ -281,11 +252,8 @@ class MagnitudeCutError(PhotometryError):
 class ZeroPointGateError(PhotometryError):
     """The zero point is fitted, but its scatter or its value is implausible."""
 
-    code = "zero-point-gate"
-
 
 class TemporaryError(HscboxError):
     """The machine was in the way (full disk, locked registry, dead worker); retry elsewhere."""
 
-    code = "temporary"
     exit_status = ExitStatus.TEMPORARY

@@ -1,4 +1,4 @@
-"""What a run tells about itself: times, counters and key numbers of every task.
+"""What a task is, and what it tells about itself: times, counters and key numbers.
 
 Tasks stay free of bookkeeping: a method decorated with `timed_method` reports to the `TaskMetadata` that the
 caller has opened with `collecting`, and to nobody if there is none.
@@ -7,19 +7,38 @@ caller has opened with `collecting`, and to nobody if there is none.
 from __future__ import annotations
 
 import functools
+import logging
 import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-__all__ = ["TaskMetadata", "collecting", "record", "timed", "timed_as", "timed_method"]
+__all__ = ["Task", "TaskMetadata", "collecting", "record", "timed", "timed_as", "timed_method"]
 
 Value = bool | int | float | str
+_Config = TypeVar("_Config")
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 _current: ContextVar[TaskMetadata | None] = ContextVar("hscbox_task_metadata", default=None)
+
+
+class Task(Generic[_Config]):
+    """A step of the processing.
+
+    Parameters
+    ----------
+    config
+        Parameters.
+    name
+        Dotted name, for log and metadata.
+    """
+
+    def __init__(self, config: _Config, name: str) -> None:
+        self.config = config
+        self.name = name
+        self.log = logging.getLogger(name)
 
 
 class TaskMetadata:

@@ -48,3 +48,11 @@ def test_the_images_lock_is_a_part_of_the_lock() -> None:
 def test_no_file_of_the_images_names_a_host() -> None:
     for name in ("Containerfile", "apptainer.def", "Makefile", ".container/install.sh"):
         assert not re.search(r"https?://|--index-url|trusted-host", (ROOT / name).read_text()), name
+
+
+def test_revision_reaches_the_program_and_the_labels() -> None:
+    assert re.search(r"^ARG REVISION\n(.*\n)*?RUN .* program$", (ROOT / "Containerfile").read_text(), re.MULTILINE)
+    assert re.search(r"export .*\bREVISION\b", (ROOT / "apptainer.def").read_text())
+    makefile = (ROOT / "Makefile").read_text()
+    assert "--label org.opencontainers.image.revision=$(REVISION)" in makefile
+    assert "--build-arg REVISION=$(REVISION)" in makefile and "APPTAINERENV_REVISION=$(REVISION)" in makefile

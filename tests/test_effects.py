@@ -38,6 +38,7 @@ from hscbox.image.mask import mask_bits
 from hscbox.image.psf import GaussianPsf
 from hscbox.image.wcs import initial_wcs
 from hscbox.isr.config import IsrConfig
+from hscbox.isr.inputs import IsrInputs
 from hscbox.isr.task import IsrTask
 from hscbox.products.masked_image import read_image
 from hscbox.simulate.effects import Effects
@@ -97,20 +98,17 @@ def reduce(
     for name, value in options.items():
         setattr(config, name, value)
     raw = frame.raw[:, ::-1] if scene.detector.mirror == "LR" else frame.raw[::-1]
-    return (
-        IsrTask(config)
-        .run(
-            raw=SimpleNamespace(pixels=raw.astype(np.float32), header=frame.header),
-            detector=load_camera()[scene.ccd],
-            visit_info=visit_info_from_header(frame.header),
-            filter_name=scene.canonical_filter,
-            bf_kernel=brighter_fatter_kernel(),
-            defects=defects,
-            exposure_id=200 * scene.visit + scene.ccd,
-            **masters(scene, [_MASTERS[step] for step in steps if step in _MASTERS]),
-        )
-        .exposure
+    inputs = IsrInputs(
+        SimpleNamespace(pixels=raw.astype(np.float32), header=frame.header),
+        load_camera()[scene.ccd],
+        visit_info_from_header(frame.header),
+        scene.canonical_filter,
+        200 * scene.visit + scene.ccd,
+        masters(scene, [_MASTERS[step] for step in steps if step in _MASTERS]),
+        brighter_fatter_kernel(),
+        defects,
     )
+    return IsrTask(config).run(inputs).exposure
 
 
 def compare(

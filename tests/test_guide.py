@@ -122,6 +122,11 @@ def test_log_lines_have_the_original_shape(guide: Guide) -> None:
     assert "Traceback" not in log and "RuntimeWarning" not in log
 
 
+def test_a_healthy_run_warns_of_nothing(guide: Guide) -> None:
+    """A warning is something that a person should act on."""
+    assert not re.findall(r"^\S+ WARN.*$", guide.process.stderr + guide.ingest_log, re.MULTILINE)
+
+
 def test_summary_names_the_key_numbers(guide: Guide) -> None:
     for word in ("sky level", "seeing", "PSF stars", "sources", "matches", "scatter", "zero point", "time", "memory"):
         assert word in guide.process.stdout
@@ -134,6 +139,9 @@ def test_corr_has_three_planes_and_puts_true_sources_where_they_are(guide: Guide
         shapes = {hdus[k].data.shape for k in (1, 2, 3)}
         wcs = WCS(hdus[1].header)
         assert hdus[0].header["FLUXMAG0"] > 0
+        # Those of r and PS1 in the list of 2017.
+        colour_term = [hdus[0].header[f"COLORTERM{number}"] for number in (1, 2, 3)]
+        assert colour_term == [0.00279757, 0.02093734, -0.01877566]
     assert kinds == ["IMAGE", "MASK", "VARIANCE"]
     assert shapes == {(1280, 2048)}
     truth = fits.getdata(next((guide.root / "sim/truth").iterdir()) / "sources.fits")

@@ -16,12 +16,12 @@ from unittest import mock
 import numpy as np
 import pytest
 from astropy.io import fits
+from fixtures.strict_fits import open_checked
 from scipy.ndimage import binary_dilation
 from survey import survey_truth
 
 from hscbox.camera.boxes import Box
 from hscbox.catalog.source_catalog import SourceCatalog
-from hscbox.fits.checked import open_checked
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
 from hscbox.products.catalog import read_catalog

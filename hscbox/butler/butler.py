@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..camera.calib_kinds import CALIB_KINDS
 from ..errors import InputError, MissingInputError, OutputError, UsageError
 from .data_id import DataId, suggestion
 from .data_ref import LEVELS, ButlerSubset, DataRef
@@ -13,14 +14,13 @@ from .derived import COMPUTED, compute, read_part, read_raw_frame, split_name
 from .formatters import read_file, write_file
 from .ingest_report import VisitCompleteness, completeness
 from .lookup import ALL_KEYS, Expansion, Lookup
-from .output import OutputRepository, back_up
+from .opening import Place, open_place, open_places
+from .output import back_up
 from .paths import absolute
-from .repository import Repository, open_repository
-from .templates import CALIB_TABLES, DATASETS, DatasetType, key_types_of
+from .repository import Opened, Repository
+from .templates import DATASETS, DatasetType, key_types_of
 
 __all__ = ["Butler"]
-
-Place = str | Path | Mapping[str, Any]
 
 # Options of the original that may be among the keys of a data id; they do not choose a file.
 _IGNORED_KEYS = {"flags", "imageOrigin", "hdu"}
@@ -42,6 +42,8 @@ class Butler:
         Calibration directory to use instead of `CALIB` in each repository.
     quiet
         Do not log which registries are used.
+    opened
+        Repositories that are open already; those that are opened here are added.
 
     Raises
     ------
@@ -60,37 +62,20 @@ class Butler:
         calib_root: str | Path | None = None,
         calibRoot: str | Path | None = None,
         quiet: bool = False,
+        opened: Opened | None = None,
     ) -> None:
         if (root is None) == (inputs is None and outputs is None):
             raise UsageError("Give either root, or inputs and outputs")
         calib = calib_root if calib_root is not None else calibRoot
         self._calib = None if calib is None else absolute(calib)
         self._aliases: dict[str, str] = {}
-        self._output: OutputRepository | None = None
-        if root is not None:
-            repository = open_repository(root, self._calib)
-            self._output = OutputRepository(root, (), self._calib)
-            self._lookup = Lookup([repository])
+        if root is None:
+            self._output, repositories = open_places(inputs, outputs, self._calib, opened)
         else:
-            self._lookup = Lookup(self._open_many(_listed(inputs), _listed(outputs)))
+            self._output, repositories = open_place(root, self._calib, opened)
+        self._lookup = Lookup(repositories)
         if not quiet:
             self._lookup.log_registries()
-
-    def _open_many(self, inputs: list[Mapping[str, Any]], outputs: list[Mapping[str, Any]]) -> list[Repository]:
-        if len(outputs) > 1:
-            raise UsageError("At most one output is supported")
-        # An existing output remembers its calibrations; they hold for its inputs as well.
-        calib = self._calib
-        recorded = OutputRepository(outputs[0]["root"], (), calib).calib_root if outputs else None
-        opened = [open_repository(place["root"], calib or recorded) for place in inputs]
-        if not outputs:
-            return opened
-        place = outputs[0]
-        identity = OutputRepository(place["root"], (), calib).repository.identity
-        parents = [repository for repository in opened if repository.identity != identity]
-        self._output = OutputRepository(place["root"], parents, calib)
-        readable = "r" in str(place.get("mode", "w")) or len(parents) < len(opened)
-        return [self._output.repository, *parents] if readable else parents
 
     @classmethod
     def for_run(
@@ -100,10 +85,15 @@ class Butler:
         *,
         calib_root: str | Path | None = None,
         quiet: bool = False,
+        opened: Opened | None = None,
+        new: bool = False,
     ) -> Butler:
-        """Open an input for reading and an output for reading and writing, as the commands do."""
-        outputs = {"root": output_root, "mode": "rw"}
-        return cls(inputs=input_root, outputs=outputs, calib_root=calib_root, quiet=quiet)
+        """Open an input for reading and an output for reading and writing, as the commands do.
+
+        With `new` the output is one that will be made anew: what is there now does not count.
+        """
+        outputs = {"root": output_root, "mode": "rw", "new": new}
+        return cls(inputs=input_root, outputs=outputs, calib_root=calib_root, quiet=quiet, opened=opened)
 
     @property
     def repositories(self) -> list[Repository]:
@@ -264,7 +254,7 @@ class Butler:
     ) -> list[Any]:
         """Return the distinct values of one key, or tuples of several, of the registered exposures.
 
-        For bias, dark, flat and fringe the registry of calibrations is asked.
+        For kinds of calibrations their registry of calibrations is asked.
         """
         kind, _ = split_name(self._name(datasetType))
         wanted = (format,) if isinstance(format, str) else tuple(format)
@@ -273,7 +263,7 @@ class Butler:
         return [row[0] for row in rows] if isinstance(format, str) else rows
 
     def _query(self, kind: DatasetType, wanted: Sequence[str], where: DataId) -> list[tuple[object, ...]]:
-        is_calib = kind.name in CALIB_TABLES
+        is_calib = kind.name in CALIB_KINDS
         table = kind.name if is_calib else "raw"
         registries = self._lookup.calib_registries if is_calib else self._lookup.registries
         if not registries:
@@ -372,20 +362,6 @@ class Butler:
             Dataset whose file must exist; None to take every registered exposure.
         """
         return self._lookup.expand(ids, None if existing is None else DATASETS[existing])
-
-
-def _listed(places: Place | Sequence[Place] | None) -> list[Mapping[str, Any]]:
-    if places is None:
-        return []
-    many = [places] if isinstance(places, str | Path | Mapping) else list(places)
-    result: list[Mapping[str, Any]] = []
-    for place in many:
-        entry: Mapping[str, Any] = place if isinstance(place, Mapping) else {"root": place}
-        root = entry.get("root", entry.get("cfgRoot"))
-        if root is None:
-            raise UsageError(f"A repository needs 'root': {dict(entry)}")
-        result.append({**entry, "root": root})
-    return result
 
 
 def _removed_keys(level: str | None) -> frozenset[str]:

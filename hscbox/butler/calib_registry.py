@@ -7,10 +7,10 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
+from ..camera.calib_kinds import CALIB_KINDS
 from ..errors import CalibNotFoundError, UsageError
 from .data_id import format_data_id
 from .registry import Registry
-from .templates import CALIB_TABLES
 
 __all__ = ["CALIB_REGISTRY_NAME", "CalibRegistry", "create_statements", "update_validity", "validity_ranges"]
 
@@ -20,7 +20,7 @@ CALIB_REGISTRY_NAME = "calibRegistry.sqlite3"
 def create_statements() -> list[str]:
     """Return the CREATE statements of a new registry of calibrations."""
     statements = []
-    for table in CALIB_TABLES:
+    for table in CALIB_KINDS:
         statements += [
             f"CREATE TABLE {table} (id integer primary key autoincrement, filter text,ccd int,calibDate text,"
             "validStart text,validEnd text, unique(filter,ccd,calibDate))",
@@ -56,8 +56,8 @@ def update_validity(
     list of str
         One warning for each group that was left alone because a date in it is not `YYYY-MM-DD`.
     """
-    if table not in CALIB_TABLES:
-        raise UsageError(f"Unknown calibration '{table}'; allowed are {', '.join(CALIB_TABLES)}")
+    if table not in CALIB_KINDS:
+        raise UsageError(f"Unknown calibration '{table}'; allowed are {', '.join(CALIB_KINDS)}")
     warnings = []
     for filter_name, ccd in sorted(groups):
         rows = connection.execute(
@@ -88,9 +88,9 @@ class CalibRegistry(Registry):
         Parameters
         ----------
         table
-            `bias`, `dark`, `flat` or `fringe`.
+            One of `CALIB_KINDS`.
         ids
-            Values of the columns that choose the calibration: ccd, and filter for flat and fringe.
+            Values of the columns that choose the calibration, its `registry_keys`.
         when
             Day of the exposure; both ends of a validity range are included.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..camera.geometry import EXPOSURE_IDS_PER_VISIT
 from ..errors import DamagedInputError, UsageError
 from .data_id import DataId, suggestion
 from .formatters import read_file, read_fits_header
@@ -36,8 +37,8 @@ class ExposureIdInfo:
 
 
 def exposure_id(data_id: DataId) -> int:
-    """Return `visit * 200 + ccd`, the number of one CCD exposure."""
-    return int(data_id["visit"]) * 200 + int(data_id["ccd"])
+    """Return `200 visit + ccd`, the number of one CCD exposure."""
+    return int(data_id["visit"]) * EXPOSURE_IDS_PER_VISIT + int(data_id["ccd"])
 
 
 def _camera(data_id: DataId) -> object:

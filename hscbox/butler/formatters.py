@@ -121,10 +121,10 @@ def write_file(storage: str, path: Path, value: object) -> None:
 
 
 def read_fits_header(path: Path, hdu: int) -> dict[str, object]:
-    """Return the cards of one HDU as a dictionary; the last of repeated keywords wins."""
-    from ..fits.checked import open_checked
+    """Return the cards of one HDU as a dictionary; of repeated keywords the first counts."""
+    from ..fits.read import read_units
 
-    with open_checked(path) as hdus:
-        if hdu >= len(hdus):
-            raise DamagedInputError(f"{path} has {len(hdus)} HDUs; number {hdu} is needed")
-        return {key: value for key, value in hdus[hdu].header.items() if key}
+    units = read_units(path)
+    if hdu >= len(units):
+        raise DamagedInputError(f"{path} has {len(units)} HDUs; number {hdu} is needed")
+    return {key: value for key, value in units[hdu].header.items() if key}

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..camera.calib_kinds import CALIB_KINDS
 from ..errors import InputError, MissingInputError, OutputError, UsageError
 from ..machine.files import output_failure
 from .calib_registry import CALIB_REGISTRY_NAME, create_statements, update_validity
@@ -20,7 +21,7 @@ from .ingest_report import IngestReport
 from .lookup import Lookup
 from .paths import absolute
 from .repository import open_repository
-from .templates import CALIB_TABLES, DATASETS
+from .templates import DATASETS
 
 __all__ = ["ingest_calibs"]
 
@@ -40,9 +41,9 @@ class _CalibEngine(Engine):
         self.validity = validity
 
     def destination(self, record: Any) -> str:
-        if record.calibType not in CALIB_TABLES:
+        if record.calibType not in CALIB_KINDS:
             raise InputError(
-                f"Calibrations of type '{record.calibType}' are not known; allowed are {', '.join(CALIB_TABLES)}",
+                f"Calibrations of type '{record.calibType}' are not known; allowed are {', '.join(CALIB_KINDS)}",
                 remedy="Correct OBSTYPE, or give --calibType",
             )
         kind = DATASETS[record.calibType]
@@ -108,8 +109,8 @@ def ingest_calibs(
     check_options(options)
     if not 0 <= validity <= _MAX_DAYS:
         raise UsageError(f"Bad validity {validity}; it must be 0 to {_MAX_DAYS} days")
-    if calib_type is not None and calib_type not in CALIB_TABLES:
-        raise UsageError(f"Unknown calibration type '{calib_type}'; allowed are {', '.join(CALIB_TABLES)}")
+    if calib_type is not None and calib_type not in CALIB_KINDS:
+        raise UsageError(f"Unknown calibration type '{calib_type}'; allowed are {', '.join(CALIB_KINDS)}")
     opened = open_repository(repository)
     root = absolute(calib) if calib is not None else opened.calib_root
     if root is None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from ..camera.geometry import N_CCDS, N_SCIENCE_CCDS
 from ..errors import ExitStatus, InputError
 from .registry import Registry
 
 __all__ = ["IngestReport", "RefusedFile", "VisitCompleteness", "compact_numbers", "completeness"]
-
-N_SCIENCE = 104
-N_FOCUS = 8
 
 # Reasons beyond this number are in the log only: the report must not grow with the number of files.
 MAX_REASONS = 10_000
@@ -40,7 +38,7 @@ class VisitCompleteness:
     @property
     def complete(self) -> bool:
         """Whether all science CCDs are there."""
-        return self.science == N_SCIENCE
+        return self.science == N_SCIENCE_CCDS
 
 
 @dataclass
@@ -96,9 +94,9 @@ def completeness(registry: Registry, visits: Iterable[int] | None = None) -> lis
         if not rows:
             continue
         ccds = {int(str(row[0])) for row in rows}
-        science = {ccd for ccd in ccds if 0 <= ccd < N_SCIENCE}
-        focus = {ccd for ccd in ccds if N_SCIENCE <= ccd < N_SCIENCE + N_FOCUS}
-        missing = tuple(ccd for ccd in range(N_SCIENCE + N_FOCUS) if ccd not in ccds)
+        science = {ccd for ccd in ccds if 0 <= ccd < N_SCIENCE_CCDS}
+        focus = {ccd for ccd in ccds if N_SCIENCE_CCDS <= ccd < N_CCDS}
+        missing = tuple(ccd for ccd in range(N_CCDS) if ccd not in ccds)
         result.append(VisitCompleteness(visit, str(rows[0][1]), str(rows[0][2]), len(science), len(focus), missing))
     return result
 

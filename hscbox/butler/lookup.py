@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..camera.calib_kinds import CALIB_KINDS
 from ..errors import CalibNotFoundError, HscboxError, MissingInputError, UnknownDataIdError, UsageError
 from ..machine.mounts import dangling
 from .calib_registry import CalibRegistry
 from .data_id import EXPOSURE_KEYS, KEY_TYPES, DataId, cast_value, format_data_id, suggestion
 from .registry import Registry
 from .repository import Repository, chain, spelled
-from .templates import CALIB_TABLES, DatasetType
+from .templates import DatasetType
 
 __all__ = ["Expansion", "Lookup"]
 
@@ -241,7 +242,7 @@ class Lookup:
             if found := dangling(root, directory=True):
                 raise CalibNotFoundError(found.problem, remedy=found.remedy)
         complete = self.complete(data_id, [key for key in kind.key_types if key in KEY_TYPES])
-        if kind.name not in CALIB_TABLES or "calibDate" in complete:
+        if kind.name not in CALIB_KINDS or "calibDate" in complete:
             return self._first(kind, complete, roots, kind.path(complete)), complete
         return self._find_dated(kind, complete, roots)
 
@@ -253,7 +254,7 @@ class Lookup:
                 remedy="Make it with hscbox ingest-calibs",
             )
         data_id = self.complete(data_id, ("taiObs",))
-        ids = {key: data_id[key] for key in CALIB_TABLES[kind.name]}
+        ids = {key: data_id[key] for key in CALIB_KINDS[kind.name].registry_keys}
         failures: list[HscboxError] = []
         for registry in self.calib_registries:
             try:

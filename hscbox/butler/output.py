@@ -14,7 +14,7 @@ from pathlib import Path
 from ..errors import UsageError
 from ..machine.files import atomic_path, output_failure
 from .paths import absolute
-from .repository import Repository, is_repository, open_repository
+from .repository import Opened, Repository, is_repository, open_repository, parent_place
 from .repository_cfg import CFG_NAME, RepositoryCfg, read_cfg, relative_to_repository, write_cfg
 
 __all__ = ["OutputRepository", "back_up"]
@@ -29,10 +29,17 @@ class OutputRepository:
     ----------
     root
         Its directory, which need not exist.
-    inputs
-        Opened input repositories, which become its parents.
     calib_root
         Calibration directory that was asked for, or None.
+    opened
+        Repositories that are open already.
+    new
+        It will be made anew: what is there is not looked at.
+
+    Attributes
+    ----------
+    inputs
+        Opened input repositories, which become its parents.
 
     Raises
     ------
@@ -40,22 +47,25 @@ class OutputRepository:
         It exists and was made with another calibration directory, or is not a repository.
     """
 
-    def __init__(self, root: Path | str, inputs: Sequence[Repository], calib_root: Path | None) -> None:
+    def __init__(
+        self, root: Path | str, calib_root: Path | None, *, opened: Opened | None = None, new: bool = False
+    ) -> None:
         self.root = absolute(root)
         self.calib_root = calib_root
+        self.inputs: Sequence[Repository] = ()
         self._ready = False
-        self._inputs = tuple(inputs)
-        self.repository = self._open()
+        self.repository = self._new() if new or not is_repository(self.root) else self._open(opened)
 
-    def _open(self) -> Repository:
-        if is_repository(self.root):
-            existing = open_repository(self.root, self.calib_root)
-            self._check_calib(existing.cfg)
-            self.calib_root = self.calib_root or self._recorded_calib(existing.cfg)
-            return existing
+    def _new(self) -> Repository:
         if self.root.exists() and not self.root.is_dir():
             raise UsageError(f"The output {self.root} is not a directory")
         return Repository(self.root, None, (), self.calib_root, os.path.realpath(self.root))
+
+    def _open(self, opened: Opened | None) -> Repository:
+        existing = open_repository(self.root, self.calib_root, opened=opened)
+        self._check_calib(existing.cfg)
+        self.calib_root = self.calib_root or self._recorded_calib(existing.cfg)
+        return existing
 
     def _recorded_calib(self, cfg: RepositoryCfg | None) -> Path | None:
         return self.root / cfg.calib_root if cfg is not None and cfg.calib_root is not None else None
@@ -99,9 +109,9 @@ class OutputRepository:
     def _with_parents(self, recorded: RepositoryCfg | None) -> RepositoryCfg:
         if recorded is None:
             calib = None if self.calib_root is None else str(self.calib_root)
-            return RepositoryCfg(parents=tuple(self._entry(p, calib) for p in self._inputs), calib_root=calib)
-        known = {r.identity for r in open_repository(self.root, self.calib_root).parents}
-        new = [parent for parent in self._inputs if parent.identity not in known]
+            return RepositoryCfg(parents=tuple(self._entry(p, calib) for p in self.inputs), calib_root=calib)
+        known = {os.path.realpath(parent_place(self.root, parent)) for parent in recorded.parents}
+        new = [parent for parent in self.inputs if parent.identity not in known]
         for parent in new:
             log.info("Adding parent %s to %s", parent.root, self.root)
         entries = tuple(self._entry(parent, recorded.calib_root) for parent in new)

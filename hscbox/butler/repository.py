@@ -19,7 +19,16 @@ from .paths import absolute
 from .registry import REGISTRY_NAME
 from .repository_cfg import CFG_NAME, MAPPER, RepositoryCfg, read_cfg
 
-__all__ = ["Repository", "chain", "find_mapper", "is_repository", "open_repository", "spelled"]
+__all__ = [
+    "Opened",
+    "Repository",
+    "chain",
+    "find_mapper",
+    "is_repository",
+    "open_repository",
+    "parent_place",
+    "spelled",
+]
 
 # A file may be stored compressed; the plain one wins.
 ENDINGS = ("", ".gz", ".fz")
@@ -68,6 +77,10 @@ class Repository:
         return path if path.exists() else None
 
 
+Opened = dict[tuple[str, Path | None], Repository]
+"""Repositories by their real path and the calibration directory that was asked for."""
+
+
 def is_repository(root: Path) -> bool:
     """Return whether `root` has any of the marks of a repository."""
     marks = (CFG_NAME, "_mapper", "_parent", REGISTRY_NAME)
@@ -101,7 +114,9 @@ def _read_mapper(file: Path) -> str:
     return name
 
 
-def open_repository(root: Path | str, calib_root: Path | None = None, *, depth: int = 0) -> Repository:
+def open_repository(
+    root: Path | str, calib_root: Path | None = None, *, opened: Opened | None = None, depth: int = 0
+) -> Repository:
     """Open an existing repository with all its parents.
 
     Parameters
@@ -110,6 +125,8 @@ def open_repository(root: Path | str, calib_root: Path | None = None, *, depth: 
         Its directory.
     calib_root
         Calibration directory to use instead of the recorded one or `CALIB`.
+    opened
+        What is open already; it is used, and what is opened is added.
 
     Raises
     ------
@@ -123,6 +140,14 @@ def open_repository(root: Path | str, calib_root: Path | None = None, *, depth: 
     directory = absolute(root)
     if depth > _MAX_DEPTH:
         raise DamagedInputError(f"The parents of {directory} form a circle")
+    opened = {} if opened is None else opened
+    key = (os.path.realpath(directory), calib_root)
+    if key not in opened:
+        opened[key] = _open(directory, calib_root, opened, depth)
+    return opened[key]
+
+
+def _open(directory: Path, calib_root: Path | None, opened: Opened, depth: int) -> Repository:
     if not directory.is_dir():
         link = f"; it is a symbolic link to {directory.readlink()}" if directory.is_symlink() else ""
         raise MissingInputError(f"No such repository: {directory}{link}", remedy="Make one with hscbox mount")
@@ -132,14 +157,14 @@ def open_repository(root: Path | str, calib_root: Path | None = None, *, depth: 
         _check_mapper(cfg.mapper, cfg_path)
         if calib_root is None and cfg.calib_root is not None:
             calib_root = directory / cfg.calib_root
-        parents = tuple(_open_parent(directory, parent, calib_root, depth) for parent in cfg.parents)
+        parents = tuple(_open_parent(directory, parent, calib_root, opened, depth) for parent in cfg.parents)
         return _build(directory, cfg, parents, calib_root)
     if find_mapper(directory) is None:
         raise MissingInputError(
             f"{directory} is not a repository: it has neither {CFG_NAME} nor a file _mapper",
             remedy=f"Write the line lsst.obs.hsc.HscMapper into {directory / '_mapper'}, or use hscbox mount",
         )
-    return _build(directory, None, _legacy_parent(directory, calib_root, depth), calib_root)
+    return _build(directory, None, _legacy_parent(directory, calib_root, opened, depth), calib_root)
 
 
 def _check_mapper(mapper: str, path: Path) -> None:
@@ -155,10 +180,16 @@ def _build(
     return Repository(directory, cfg, parents, calib_root, os.path.realpath(directory))
 
 
-def _open_parent(directory: Path, parent: str | RepositoryCfg, calib_root: Path | None, depth: int) -> Repository:
-    text = parent if isinstance(parent, str) else str(parent.root)
+def parent_place(directory: Path, parent: str | RepositoryCfg) -> Path:
+    """Return where a parent is that the configuration in `directory` names."""
     # Relative parents count from the real place of the repository.
-    place = absolute(Path(os.path.realpath(directory)) / text)
+    return absolute(Path(os.path.realpath(directory)) / (parent if isinstance(parent, str) else str(parent.root)))
+
+
+def _open_parent(
+    directory: Path, parent: str | RepositoryCfg, calib_root: Path | None, opened: Opened, depth: int
+) -> Repository:
+    place = parent_place(directory, parent)
     if not place.is_dir():
         raise MissingInputError(
             f"Parent repository {place} recorded in {directory / CFG_NAME} is not there",
@@ -169,10 +200,10 @@ def _open_parent(directory: Path, parent: str | RepositoryCfg, calib_root: Path 
             calib_root = directory / parent.calib_root
         if not is_repository(place):
             return _build(place, None, (), calib_root)
-    return open_repository(place, calib_root, depth=depth + 1)
+    return open_repository(place, calib_root, opened=opened, depth=depth + 1)
 
 
-def _legacy_parent(directory: Path, calib_root: Path | None, depth: int) -> tuple[Repository, ...]:
+def _legacy_parent(directory: Path, calib_root: Path | None, opened: Opened, depth: int) -> tuple[Repository, ...]:
     link = directory / "_parent"
     if not os.path.lexists(link):
         return ()
@@ -180,7 +211,7 @@ def _legacy_parent(directory: Path, calib_root: Path | None, depth: int) -> tupl
     place = absolute(directory / link.readlink()) if link.is_symlink() else link
     if not place.is_dir():
         raise MissingInputError(f"Parent repository {place}, which {link} points to, is not there")
-    return (open_repository(place, calib_root, depth=depth + 1),)
+    return (open_repository(place, calib_root, opened=opened, depth=depth + 1),)
 
 
 def chain(repositories: Iterable[Repository]) -> list[Repository]:

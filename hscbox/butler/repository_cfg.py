@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -45,20 +44,23 @@ class RepositoryCfg:
         Path of a nested entry; None at top level.
     calib_root
         The calibration directory that was chosen with `--calib`, if any.
+    other_arguments, policy
+        What else `_mapperArgs` holds, and `_policy`: of no meaning here, and kept for those who wrote it.
     """
 
     mapper: str = MAPPER
     parents: tuple[str | RepositoryCfg, ...] = ()
     root: str | None = None
     calib_root: str | None = None
-    extra_arguments: tuple[str, ...] = field(default=())
+    other_arguments: dict[str, object] = field(default_factory=dict, hash=False)
+    policy: object = field(default=None, hash=False)
 
 
-class _MapperName:
-    """The mapper class in the written form; one object for all entries gives the anchor of the original."""
+@dataclass(frozen=True)
+class _PythonName:
+    """The name of a class in the written form; one object for the mappers of all entries gives the anchor of 2017."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    name: str
 
 
 class _Entry(dict[str, object]):
@@ -70,7 +72,7 @@ class _Writer(yaml.SafeDumper):
 
 
 _Writer.add_representer(_Entry, lambda writer, entry: writer.represent_mapping(_TAG, entry))
-_Writer.add_representer(_MapperName, lambda writer, mapper: writer.represent_scalar(_NAME_TAG + mapper.name, ""))
+_Writer.add_representer(_PythonName, lambda writer, value: writer.represent_scalar(_NAME_TAG + value.name, ""))
 
 
 class _Reader(yaml.SafeLoader):
@@ -86,9 +88,9 @@ def _construct_entry(loader: yaml.SafeLoader, node: yaml.Node) -> object:
     return _Entry(loader.construct_mapping(node, deep=True))  # type: ignore[arg-type]
 
 
-def _construct_name(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> str:
+def _construct_name(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> _PythonName:
     del loader, node
-    return suffix
+    return _PythonName(suffix)
 
 
 def _refuse(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> object:
@@ -135,6 +137,8 @@ def _interpret(value: object, depth: int, counter: Iterator[int]) -> RepositoryC
     if not isinstance(value, dict) or depth > _MAX_DEPTH:
         raise DamagedInputError("a repository entry is not a mapping")
     mapper, root = value.get("_mapper"), value.get("_root")
+    if isinstance(mapper, _PythonName):
+        mapper = mapper.name
     arguments = value.get("_mapperArgs") or {}
     listed = value.get("_parents") or []
     if not isinstance(arguments, dict) or not isinstance(listed, list):
@@ -153,8 +157,8 @@ def _interpret(value: object, depth: int, counter: Iterator[int]) -> RepositoryC
         if isinstance(nested, RepositoryCfg) and nested.root is None:
             raise DamagedInputError("a nested entry of '_parents' lacks '_root'")
         parents.append(nested)
-    others = tuple(sorted(str(key) for key in arguments if key not in {"calibRoot", "root"}))
-    return RepositoryCfg(mapper or MAPPER, tuple(parents), root, calib, others)
+    others = {key: argument for key, argument in arguments.items() if key != "calibRoot"}
+    return RepositoryCfg(mapper or MAPPER, tuple(parents), root, calib, others, value.get("_policy"))
 
 
 def write_cfg(path: Path, cfg: RepositoryCfg) -> None:
@@ -167,18 +171,18 @@ def write_cfg(path: Path, cfg: RepositoryCfg) -> None:
 
 def cfg_text(cfg: RepositoryCfg) -> str:
     """Return the text of the file for `cfg`."""
-    mappers: dict[str, _MapperName] = {}
+    mappers: dict[str, _PythonName] = {}
     # default_flow_style=None, lists without nested entries in one line, was the default of the original's library.
     return yaml.dump(_entry(cfg, mappers), Dumper=_Writer, default_flow_style=None, width=100_000)
 
 
-def _entry(cfg: RepositoryCfg, mappers: dict[str, _MapperName]) -> _Entry:
-    arguments: dict[str, Any] = {} if cfg.calib_root is None else {"calibRoot": cfg.calib_root}
+def _entry(cfg: RepositoryCfg, mappers: dict[str, _PythonName]) -> _Entry:
+    calib = {} if cfg.calib_root is None else {"calibRoot": cfg.calib_root}
     return _Entry(
-        _mapper=mappers.setdefault(cfg.mapper, _MapperName(cfg.mapper)),
-        _mapperArgs=arguments,
+        _mapper=mappers.setdefault(cfg.mapper, _PythonName(cfg.mapper)),
+        _mapperArgs=calib | cfg.other_arguments,
         _parents=[parent if isinstance(parent, str) else _entry(parent, mappers) for parent in cfg.parents],
-        _policy=None,
+        _policy=cfg.policy,
         _root=cfg.root,
         dirty=True,
     )

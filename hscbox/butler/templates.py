@@ -11,21 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from ..camera.calib_kinds import CALIB_KINDS
 from ..errors import UnsafeInputError, UsageError
 from .data_id import EXPOSURE_KEYS, KEY_TYPES, suggestion
 
-__all__ = ["CALIB_TABLES", "DATASETS", "DatasetType", "dataset_type", "key_types_of"]
+__all__ = ["DATASETS", "DatasetType", "dataset_type", "key_types_of"]
 
 _FIELD = re.compile(r"%\((\w+)\)(\d*)([diouxefgcrs])")
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
-
-# Datasets that have a validity range, with the columns that the registry of calibrations is searched by.
-CALIB_TABLES: dict[str, tuple[str, ...]] = {
-    "bias": ("ccd",),
-    "dark": ("ccd",),
-    "flat": ("ccd", "filter"),
-    "fringe": ("ccd", "filter"),
-}
 
 
 @dataclass(frozen=True)
@@ -55,7 +48,7 @@ class DatasetType:
     @cached_property
     def is_calib(self) -> bool:
         """Whether files of this type belong to the calibration repository."""
-        return self.name in CALIB_TABLES or self.name == "bfKernel"
+        return self.name in CALIB_KINDS or self.name == "bfKernel"
 
     def path(self, data_id: Mapping[str, object]) -> str:
         """Return the path below the root for a complete data id.
@@ -125,24 +118,19 @@ def _once_per_repository() -> dict[str, tuple[str, str]]:
         "forced_src_schema": ("schema/forced_src_schema.fits", "catalog"),
     }
     tasks = ("processCcd", "isr", "characterizeImage", "calibrate", "singleFrameDriver")
-    for name in (*tasks, *CALIB_TABLES):
+    for name in (*tasks, *CALIB_KINDS):
         table[f"{name}_config"] = (f"config/{name}.py", "text")
     return table
 
 
 def _all() -> dict[str, DatasetType]:
-    calib = "%(calibDate)s-%(ccd)03d.fits"
-    flat = "%(calibDate)s-%(filter)s-%(ccd)03d.fits"
     jointcal = "jointcal-results/%(tract)04d"
     table = {
         "raw": (
             "%(field)s/%(dateObs)s/%(pointing)05d/%(filter)s/HSC-%(visit)07d-%(ccd)03d.fits",
             "raw",
         ),
-        "bias": (f"BIAS/%(calibDate)s/NONE/BIAS-{calib}", "image"),
-        "dark": (f"DARK/%(calibDate)s/NONE/DARK-{calib}", "image"),
-        "flat": (f"FLAT/%(calibDate)s/%(filter)s/FLAT-{flat}", "image"),
-        "fringe": (f"FRINGE/%(calibDate)s/%(filter)s/FRINGE-{flat}", "image"),
+        **{kind.name: (kind.template, "image") for kind in CALIB_KINDS.values()},
         "bfKernel": ("BFKERNEL/brighter_fatter_kernel.pkl", "pickle"),
         "ref_cat": ("ref_cats/%(name)s/%(pixel_id)s.fits", "catalog"),
         "ref_cat_config": ("ref_cats/%(name)s/config.py", "text"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import lsst.pex.config as pex_config
@@ -11,7 +10,7 @@ import numpy as np
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import AstrometryError, WcsGateError
 from ..image.sky_wcs import SkyWcs
-from ..task_metadata import timed, timed_method
+from ..task_metadata import Task, timed, timed_method
 from .fit_wcs import FitTanSipWcsConfig, WcsFit, fit_with_rejection
 from .matcher import Match, MatchOptimisticBConfig
 from .position_errors import LEAST_EXTRA_ARCSEC, extra_scatter, pair_errors
@@ -58,13 +57,11 @@ class AstrometrySolution:
     extra: float
 
 
-class AstrometryTask:
+class AstrometryTask(Task[AstrometryConfig]):
     """Match and fit until the match radius is tight."""
 
     def __init__(self, config: AstrometryConfig, name: str) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
+        super().__init__(config, name)
         self.matcher = SourceMatcher(config.matcher, f"{name}.matcher")
 
     @timed_method

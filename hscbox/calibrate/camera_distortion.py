@@ -10,11 +10,10 @@ import numpy as np
 
 from ..image.sky_wcs import SkyWcs, gnomonic
 from ..numerics.arrays import FloatArray
+from ..numerics.constants import ARCSEC_PER_RADIAN
 
-__all__ = ["RAD_TO_ARCSEC", "describing_order", "design_matrix", "distortion_prior", "likely_deviation"]
+__all__ = ["describing_order", "design_matrix", "distortion_prior", "likely_deviation"]
 
-
-RAD_TO_ARCSEC = 180 / np.pi * 3600
 
 # How far distortion terms of degree two may differ from the camera's (sigma), at half the length of a CCD. What
 # flexure, filters and refraction change varies over the field of view, eight times as long as a CCD: a third of an
@@ -96,7 +95,7 @@ def _camera_plane(
     """Return a grid of scaled pixel positions and where `start` sees them on the tangent plane (n, 2), arcsec."""
     grid = np.linspace(-1, 1, _PRIOR_GRID)
     u, v = (part.ravel() for part in np.meshgrid(wide * grid, grid))
-    plane = RAD_TO_ARCSEC * np.stack(
+    plane = ARCSEC_PER_RADIAN * np.stack(
         gnomonic(*start.pixel_to_sky(u * scale + centre[0], v * scale + centre[1]), ra0, dec0), axis=1
     )
     return u, v, plane

@@ -16,8 +16,8 @@ from ..catalog.htm import separation
 from ..errors import AstrometryError, MatchesRejectedError
 from ..image.sky_wcs import SkyWcs, gnomonic
 from ..numerics.arrays import BoolArray, FloatArray
-from ..numerics.statistics import SIGMA_PER_IQR
-from .camera_distortion import RAD_TO_ARCSEC, describing_order, design_matrix, distortion_prior
+from ..numerics.constants import ARCSEC_PER_RADIAN, SIGMA_PER_IQR
+from .camera_distortion import describing_order, design_matrix, distortion_prior
 
 __all__ = ["FitTanSipWcsConfig", "WcsFit", "fit_tan_sip", "fit_with_rejection"]
 
@@ -115,7 +115,7 @@ def fit_tan_sip(
     """
     ra0, dec0 = _mean_position(ra, dec)
     # In arcsec, like the weights; the coefficients are brought back to degrees at the end.
-    xi, eta = (RAD_TO_ARCSEC * part for part in gnomonic(ra, dec, ra0, dec0))
+    xi, eta = (ARCSEC_PER_RADIAN * part for part in gnomonic(ra, dec, ra0, dec0))
     powers = [(i, j) for i in range(order + 1) for j in range(order + 1 - i)]
     centre = np.array([np.mean(x), np.mean(y)])
     scale = max(float(np.ptp(x)), float(np.ptp(y)), 1.0) / 2
@@ -199,7 +199,7 @@ def fit_with_rejection(
         n_used = int(used.sum())
         if n_used < needed:
             raise MatchesRejectedError(
-                f"Astrometric fit of order {config.order} has {n_used} matches after {round_} rounds of rejection "
+                f"Astrometric fit of order {order} has {n_used} matches after {round_} rounds of rejection "
                 f"of {len(x)}, at least {needed} are needed",
                 remedy="Check the reference catalogue, or lower calibrate.astrometry.wcsFitter.order",
                 matches=n_used,
@@ -223,7 +223,7 @@ def fit_with_rejection(
         used = _near(dx, used, config.rejSigma) & _near(dy, used, config.rejSigma)
     fit_ra, fit_dec = wcs.pixel_to_sky(x, y)
     centre = _mean_position(ra, dec)
-    residual = RAD_TO_ARCSEC * np.subtract(gnomonic(fit_ra, fit_dec, *centre), gnomonic(ra, dec, *centre)).T
+    residual = ARCSEC_PER_RADIAN * np.subtract(gnomonic(fit_ra, fit_dec, *centre), gnomonic(ra, dec, *centre)).T
     return WcsFit(wcs, used, 3600 * separation(fit_ra, fit_dec, ra, dec), residual)
 
 

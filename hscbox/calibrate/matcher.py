@@ -18,7 +18,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..numerics.arrays import FloatArray, IntArray
-from ..numerics.statistics import SIGMA_PER_IQR
+from ..numerics.constants import SIGMA_PER_IQR
 from .pattern_search import Pattern, SearchLimits, apply_map, fit_affine, one_to_one, search
 
 __all__ = ["Match", "MatchOptimisticBConfig", "find_pattern", "match_under", "start_map"]

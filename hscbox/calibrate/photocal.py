@@ -18,14 +18,10 @@ import numpy as np
 from ..camera.colorterms import ColorTerm
 from ..errors import PhotometryError, ZeroPointGateError
 from ..numerics.arrays import BoolArray, FloatArray
-from ..numerics.statistics import SIGMA_PER_IQR
+from ..numerics.constants import AB_ZERO_JY, MAG_PER_RELATIVE, SIGMA_PER_IQR
 from .photo_selection import PhotoCalConfig
 
 __all__ = ["ReferenceMagnitudes", "ZeroPoint", "reference_magnitudes", "zero_point"]
-
-
-_AB_ZERO_JY = 3631.0
-_MAG_PER_RELATIVE = 2.5 / np.log(10)
 
 
 @dataclass(frozen=True)
@@ -42,6 +38,8 @@ class ZeroPoint:
         Standard deviation of the stars kept (mag).
     kept
         Which of the given stars were kept (n,).
+    color_term
+        What brought the reference magnitudes into the camera's band; None if they were taken as they are.
     """
 
     value: float
@@ -49,6 +47,7 @@ class ZeroPoint:
     n_good: int
     scatter: float
     kept: BoolArray
+    color_term: ColorTerm | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def reference_magnitudes(
 
 def _magnitude(flux: FloatArray, error: FloatArray) -> tuple[FloatArray, FloatArray]:
     with np.errstate(invalid="ignore", divide="ignore"):
-        return -2.5 * np.log10(flux / _AB_ZERO_JY), _MAG_PER_RELATIVE * error / flux
+        return -2.5 * np.log10(flux / AB_ZERO_JY), MAG_PER_RELATIVE * error / flux
 
 
 def zero_point(
@@ -128,6 +127,17 @@ def zero_point(
             needed=int(config.minStars),
         )
     scatter = float(np.std(difference[kept], ddof=1)) if n_good > 1 else 0.0
+    weight = 1 / _expected_error(reference, flux, flux_error, difference, kept, config)[kept] ** 2
+    value = float(np.sum(weight * difference[kept]) / np.sum(weight))
+    result = ZeroPoint(value, float(1 / np.sqrt(np.sum(weight))), n_good, scatter, kept)
+    _gate(result, typical, config)
+    log.info("Magnitude zero point: %f +/- %f from %d stars", result.value, result.error, result.n_good)
+    return result
+
+
+def _gate(point: ZeroPoint, typical: float, config: PhotoCalConfig) -> None:
+    """Refuse a zero point with an implausible scatter or value."""
+    value, n_good, scatter = point.value, point.n_good, point.scatter
     if not 0 < scatter <= config.maxScatter:
         raise ZeroPointGateError(
             f"The zero point of {n_good} stars scatters by {scatter:.3f} mag, "
@@ -136,8 +146,6 @@ def zero_point(
             scatter=scatter,
             stars=n_good,
         )
-    weight = 1 / _expected_error(reference, flux, flux_error, difference, kept, config)[kept] ** 2
-    value = float(np.sum(weight * difference[kept]) / np.sum(weight))
     if value < typical - config.maxLoss or value > typical + config.maxGain:
         raise ZeroPointGateError(
             f"The zero point of {n_good} stars is {value:.3f}, allowed is {typical - config.maxLoss:.3f} to "
@@ -147,9 +155,6 @@ def zero_point(
             typical=typical,
             stars=n_good,
         )
-    result = ZeroPoint(value, float(1 / np.sqrt(np.sum(weight))), n_good, scatter, kept)
-    log.info("Magnitude zero point: %f +/- %f from %d stars", result.value, result.error, result.n_good)
-    return result
 
 
 def _expected_error(
@@ -168,7 +173,7 @@ def _expected_error(
     """
     excess = difference - float(np.median(difference[kept]))
     reference_error = reference.error * 10 ** (-0.4 * np.clip(excess, -1, 1))
-    source_error = _MAG_PER_RELATIVE * flux_error / flux
+    source_error = MAG_PER_RELATIVE * flux_error / flux
     error: FloatArray = np.sqrt(source_error**2 + reference_error**2 + config.magErrFloor**2)
     return error
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
+from dataclasses import replace
 
 import numpy as np
 
-from ..camera.colorterms import color_term, require_color_terms
+from ..camera.colorterms import ColorTerm, color_term, require_color_terms
 from ..camera.filters import filter_by_canonical_name
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import MissingInputError, NoMatchError, NoPhotometryMatchError
 from ..image.exposure import Exposure
 from ..numerics.arrays import BoolArray
-from ..task_metadata import timed_method
+from ..task_metadata import Task, timed_method
 from .matcher import Match, MatchOptimisticBConfig
 from .photo_selection import PhotoCalConfig, select_matches
 from .photocal import ReferenceMagnitudes, ZeroPoint, reference_magnitudes, zero_point
@@ -24,7 +24,7 @@ __all__ = ["PhotoCalTask"]
 _PHOTOMETRIC = "photometric"
 
 
-class PhotoCalTask:
+class PhotoCalTask(Task[PhotoCalConfig]):
     """Determine the zero point of an exposure that has a WCS.
 
     Parameters
@@ -45,9 +45,7 @@ class PhotoCalTask:
     def __init__(
         self, config: PhotoCalConfig, name: str, loader: RefObjLoader, matcher_config: MatchOptimisticBConfig
     ) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
+        super().__init__(config, name)
         self.loader = loader
         if config.applyColorTerms:
             require_color_terms(self._catalogue, config.colorTermVersion)
@@ -82,7 +80,7 @@ class PhotoCalTask:
             ) from failure
         self.log.info("Found %d matches", len(match))
         sources["calib_photometryCandidate"][match.source] = True
-        reference = self._reference_magnitudes(region, exposure.filter_name)
+        reference, term = self._reference_magnitudes(region, exposure.filter_name)
         flux = sources[config.fluxField][match.source]
         chosen = select_matches(
             self._bad(sources, region, match),
@@ -95,7 +93,8 @@ class PhotoCalTask:
         error = sources[f"{config.fluxField}Sigma"][match.source]
         used = match.reference[chosen]
         stars = ReferenceMagnitudes(reference.value[used], reference.error[used])
-        return zero_point(stars, flux[chosen], error[chosen], config, self.log, _typical_zero_point(exposure))
+        point = zero_point(stars, flux[chosen], error[chosen], config, self.log, _typical_zero_point(exposure))
+        return replace(point, color_term=term)
 
     def _bad(self, sources: SourceCatalog, region: ReferenceRegion, match: Match) -> BoolArray:
         """Return which matches (n,) have a flagged source, or a reference that is not photometric."""
@@ -114,11 +113,13 @@ class PhotoCalTask:
     def _catalogue(self) -> str:
         return self.config.photoCatName or str(self.loader.config.ref_dataset_name)
 
-    def _reference_magnitudes(self, region: ReferenceRegion, filter_name: str) -> ReferenceMagnitudes:
+    def _reference_magnitudes(
+        self, region: ReferenceRegion, filter_name: str
+    ) -> tuple[ReferenceMagnitudes, ColorTerm | None]:
         config, catalog = self.config, region.catalog
         if not config.applyColorTerms:
             flux = (catalog[region.flux_field], catalog[f"{region.flux_field}Sigma"])
-            return reference_magnitudes(flux, flux, None)
+            return reference_magnitudes(flux, flux, None), None
         name = self._catalogue
         self.log.info(
             "Applying color terms for filterName='%s', config.photoCatName=%s because config.applyColorTerms is True",
@@ -136,7 +137,7 @@ class PhotoCalTask:
         primary, secondary = (
             (catalog[f"{band}_flux"], catalog[f"{band}_fluxSigma"]) for band in (term.primary, term.secondary)
         )
-        return reference_magnitudes(primary, secondary, term)
+        return reference_magnitudes(primary, secondary, term), term
 
 
 def _typical_zero_point(exposure: Exposure) -> float:

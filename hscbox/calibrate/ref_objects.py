@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from ..catalog.source_catalog import SourceCatalog
 from ..errors import MissingInputError
 from ..image.sky_wcs import SkyWcs, gnomonic
 from ..numerics.arrays import FloatArray
-from ..task_metadata import timed_as
+from ..task_metadata import Task, timed_as
 
 __all__ = ["LoadReferenceObjectsConfig", "RefObjLoader", "ReferenceRegion", "ReferenceShards"]
 
@@ -76,7 +75,7 @@ class ReferenceShards(NamedTuple):
     """HTM depth of the shards."""
 
 
-class RefObjLoader:
+class RefObjLoader(Task[LoadReferenceObjectsConfig]):
     """Load the reference objects that may be on an exposure.
 
     Parameters
@@ -90,10 +89,8 @@ class RefObjLoader:
     """
 
     def __init__(self, config: LoadReferenceObjectsConfig, name: str, shards: ReferenceShards) -> None:
-        self.config = config
-        self.name = name
+        super().__init__(config, name)
         self.shards = shards
-        self.log = logging.getLogger(name)
 
     @timed_as("loadPixelBox")
     def load_pixel_box(self, width: int, height: int, wcs: SkyWcs, filter_name: str) -> ReferenceRegion:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 
 from ..camera.distortion import PIXEL_SCALE
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import NoMatchError
 from ..image.sky_wcs import SkyWcs, gnomonic
-from ..numerics.arrays import BoolArray, FloatArray, IntArray
-from ..task_metadata import timed_as
+from ..numerics.arrays import FloatArray, IntArray
+from ..numerics.constants import ARCSEC_PER_RADIAN
+from ..task_metadata import Task, timed_as
 from .matcher import Match, MatchOptimisticBConfig, find_pattern, match_under, start_map
 from .ref_objects import ReferenceRegion
 
@@ -24,13 +23,8 @@ _CHECK_POINTING = (
 )
 
 
-class SourceMatcher:
+class SourceMatcher(Task[MatchOptimisticBConfig]):
     """Choose usable sources and match them to a reference region."""
-
-    def __init__(self, config: MatchOptimisticBConfig, name: str) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
 
     @timed_as("matchObjectsToSources")
     def match_sources(
@@ -51,7 +45,6 @@ class SourceMatcher:
         NoMatchError
             No usable sources or no matches.
         """
-        self.log.info("filterStars purged 0 reference stars, leaving %d stars", len(region.catalog))
         if not len(region.catalog):
             raise NoMatchError(
                 f"Unable to match {len(sources)} sources: the reference catalogue lists no object within "
@@ -60,16 +53,7 @@ class SourceMatcher:
                 sources=len(sources),
                 references=0,
             )
-        usable = np.flatnonzero(self._usable(sources))
-        self.log.info("Purged %d unusable sources, leaving %d usable sources", len(sources) - len(usable), len(usable))
-        if not len(usable):
-            raise NoMatchError(
-                f"None of {len(sources)} sources is usable for matching "
-                f"(no blends, unflagged, S/N of {self.config.sourceFluxType}Flux > {self.config.minSnr:g})",
-                remedy="Lower calibrate.astrometry.matcher.minSnr, or check the raw frame",
-                sources=len(sources),
-                usable=0,
-            )
+        usable = self._usable(sources)
         source_plane, reference_plane = _tangent_planes(sources, usable, region, wcs)
         radius = radius_arcsec / PIXEL_SCALE
         transform = start_map()
@@ -128,11 +112,12 @@ class SourceMatcher:
     def _flux(self) -> str:
         return f"slot_{self.config.sourceFluxType}Flux_flux"
 
-    def _usable(self, sources: SourceCatalog) -> BoolArray:
+    def _usable(self, sources: SourceCatalog) -> IntArray:
+        """Return the rows of the sources that may be matched."""
         flux = sources[self._flux]
         with np.errstate(invalid="ignore", divide="ignore"):
             bright = flux / sources[f"{self._flux}Sigma"] > self.config.minSnr
-        usable: BoolArray = (
+        usable = np.flatnonzero(
             bright
             # The centre of a blend is that of none of its objects.
             & (sources["deblend_nChild"] == 0)
@@ -141,6 +126,15 @@ class SourceMatcher:
             & ~sources["slot_Centroid_flag"]
             & ~sources[f"slot_{self.config.sourceFluxType}Flux_flag"]
         )
+        self.log.info("Purged %d unusable sources, leaving %d usable sources", len(sources) - len(usable), len(usable))
+        if not len(usable):
+            raise NoMatchError(
+                f"None of {len(sources)} sources is usable for matching "
+                f"(no blends, unflagged, S/N of {self.config.sourceFluxType}Flux > {self.config.minSnr:g})",
+                remedy="Lower calibrate.astrometry.matcher.minSnr, or check the raw frame",
+                sources=len(sources),
+                usable=0,
+            )
         return usable
 
 
@@ -150,7 +144,7 @@ def _tangent_planes(
     """Return source and reference positions on one undistorted plane (pixels)."""
     ra, dec = wcs.pixel_to_sky(sources["slot_Centroid_x"][usable], sources["slot_Centroid_y"][usable])
     planes = [
-        np.stack(gnomonic(a, d, region.ra, region.dec), axis=1) * (180 / np.pi * 3600 / PIXEL_SCALE)
+        np.stack(gnomonic(a, d, region.ra, region.dec), axis=1) * (ARCSEC_PER_RADIAN / PIXEL_SCALE)
         for a, d in ((ra, dec), region.sky)
     ]
     return planes[0], planes[1]

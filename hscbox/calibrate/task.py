@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import lsst.pex.config as pex_config
@@ -22,7 +21,7 @@ from ..image.sky_wcs import SkyWcs
 from ..measure.apply_apcorr import ApplyApCorrConfig, ApplyApCorrTask
 from ..measure.catalog_calculation import CatalogCalculationConfig, CatalogCalculationTask
 from ..measure.task import SingleFrameMeasurementConfig, SingleFrameMeasurementTask
-from ..task_metadata import record, timed_method
+from ..task_metadata import Task, record, timed_method
 from .astrometry import AstrometryConfig, AstrometrySolution, AstrometryTask
 from .photo_selection import PhotoCalConfig
 from .photocal import ZeroPoint
@@ -85,7 +84,7 @@ class CalibrateResult:
     failure: DataError | None = None
 
 
-class CalibrateTask:
+class CalibrateTask(Task[CalibrateConfig]):
     """Run the calibration of one exposure.
 
     Parameters
@@ -105,9 +104,7 @@ class CalibrateTask:
         astrom_references: ReferenceShards,
         photo_references: ReferenceShards,
     ) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
+        super().__init__(config, name)
         schema = make_minimal_schema()
         schema.add(Field("calib_detected", "Flag", "Source was detected as an icSource"))
         for flag, doc in zip(
@@ -237,8 +234,9 @@ class CalibrateTask:
         record(self.name, "MAGZERO", point.value - 2.5 * float(np.log10(exposure_time)))
         exposure.metadata["MAGZERO_RMS"] = point.error
         exposure.metadata["MAGZERO_NOBJ"] = point.n_good
-        for number in (1, 2, 3):
-            exposure.metadata[f"COLORTERM{number}"] = 0.0
+        term = point.color_term
+        for number, value in enumerate((term.c0, term.c1, term.c2) if term else (0.0, 0.0, 0.0), start=1):
+            exposure.metadata[f"COLORTERM{number}"] = value
 
 
 def _set_coordinates(sources: SourceCatalog, wcs: SkyWcs) -> None:

@@ -19,8 +19,6 @@ class CalibKind:
         A header's OBSTYPE, in lower case, contains one of these words.
     per_filter
         Whether there is one for each filter; the others carry the filter "NONE".
-    switch
-        Field of the configuration of `isr` that asks for it.
     unit
         Unit of its pixels; empty for a ratio.
     """
@@ -28,7 +26,6 @@ class CalibKind:
     name: str
     obstypes: tuple[str, ...]
     per_filter: bool
-    switch: str
     unit: str
 
     @property
@@ -47,9 +44,9 @@ class CalibKind:
 CALIB_KINDS: dict[str, CalibKind] = {
     kind.name: kind
     for kind in (
-        CalibKind("bias", ("zero", "bias"), per_filter=False, switch="doBias", unit="ADU"),
-        CalibKind("dark", ("dark",), per_filter=False, switch="doDark", unit="ADU/s"),
-        CalibKind("flat", ("flat",), per_filter=True, switch="doFlat", unit=""),
-        CalibKind("fringe", ("fringe",), per_filter=True, switch="doFringe", unit="ADU"),
+        CalibKind("bias", ("zero", "bias"), per_filter=False, unit="ADU"),
+        CalibKind("dark", ("dark",), per_filter=False, unit="ADU/s"),
+        CalibKind("flat", ("flat",), per_filter=True, unit=""),
+        CalibKind("fringe", ("fringe",), per_filter=True, unit="ADU"),
     )
 }

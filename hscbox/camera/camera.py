@@ -9,16 +9,7 @@ from .boxes import Box
 from .detector import Amplifier, Detector
 from .tables import Row, read_table
 
-__all__ = ["LEADING_ROWS", "OVERSCAN_ROWS", "RAW_HEIGHT", "RAW_WIDTH", "Camera", "load_camera"]
-
-RAW_WIDTH = 2144
-"""Columns of a raw frame."""
-RAW_HEIGHT = 4241
-"""Rows of a complete raw frame; cut-outs have fewer."""
-LEADING_ROWS = 49
-"""Unexposed rows before the exposed ones."""
-OVERSCAN_ROWS = 16
-"""Overscan rows after the exposed ones."""
+__all__ = ["Camera", "load_camera"]
 
 
 class Camera(Mapping[int, Detector]):

@@ -7,11 +7,11 @@ from functools import cache
 
 from ..errors import CalibNotFoundError
 from .boxes import Box
+from .geometry import CCD_HEIGHT, CCD_WIDTH
 from .tables import read_table
 
 __all__ = ["defects_for", "defects_version"]
 
-_IMAGE_WIDTH, _IMAGE_HEIGHT = 2048, 4176
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -46,7 +46,7 @@ def defects_version(date: str) -> str:
     return started[-1]
 
 
-def defects_for(detector_id: int, date: str, height: int = _IMAGE_HEIGHT) -> list[Box]:
+def defects_for(detector_id: int, date: str, height: int = CCD_HEIGHT) -> list[Box]:
     """Return the defects of a CCD on `date` (YYYY-MM-DD) as boxes in the trimmed detector frame.
 
     Boxes are clipped to the image of 2048 columns and `height` rows (fewer for a cut-out).
@@ -60,7 +60,7 @@ def defects_for(detector_id: int, date: str, height: int = _IMAGE_HEIGHT) -> lis
         `date` does not look like a date.
     """
     version = defects_version(date)
-    image = Box(0, 0, _IMAGE_WIDTH, height)
+    image = Box(0, 0, CCD_WIDTH, height)
     boxes = (
         Box(row["x0"], row["y0"], row["width"], row["height"]).clip(image)
         for row in read_table("defects")

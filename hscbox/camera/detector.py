@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from ..numerics.arrays import FloatArray
 from .boxes import Box
+from .geometry import CCD_CENTRE, CCD_HEIGHT, CCD_WIDTH
 
 __all__ = ["Amplifier", "Detector"]
 
@@ -86,8 +87,8 @@ class Detector:
     mirror: Literal["LR", "TB"]
     """Reversal of the raw array that gives the detector frame: "LR" in x, "TB" in y."""
     amplifiers: tuple[Amplifier, ...]
-    width: int = 2048
-    height: int = 4176
+    width: int = CCD_WIDTH
+    height: int = CCD_HEIGHT
 
     @property
     def is_science(self) -> bool:
@@ -110,8 +111,8 @@ class Detector:
         Source: lsst/obs_subaru @ b7c7029d (2017-09-22): hsc/camera/camera.py.
         """
         cos, sin = self._rotation
-        dx = np.asarray(x, dtype=np.float64) - _CENTER_X
-        dy = np.asarray(y, dtype=np.float64) - _CENTER_Y
+        dx = np.asarray(x, dtype=np.float64) - CCD_CENTRE[0]
+        dy = np.asarray(y, dtype=np.float64) - CCD_CENTRE[1]
         return self.offset_x + cos * dx - sin * dy, self.offset_y + sin * dx + cos * dy
 
     def focal_plane_to_pixel(self, x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -119,7 +120,7 @@ class Detector:
         cos, sin = self._rotation
         dx = np.asarray(x, dtype=np.float64) - self.offset_x
         dy = np.asarray(y, dtype=np.float64) - self.offset_y
-        return _CENTER_X + cos * dx + sin * dy, _CENTER_Y - sin * dx + cos * dy
+        return CCD_CENTRE[0] + cos * dx + sin * dy, CCD_CENTRE[1] - sin * dx + cos * dy
 
     def for_rows(self, n_rows: int) -> Detector:
         """Return the detector of a cut-out raw, of which only the first `n_rows` exposed rows exist.
@@ -136,8 +137,3 @@ class Detector:
         return replace(
             self, height=n_rows, amplifiers=tuple(amplifier.for_rows(n_rows) for amplifier in self.amplifiers)
         )
-
-
-# The reference point is the centre of the whole CCD, also when a cut-out has fewer rows.
-_CENTER_X = 1023.5
-_CENTER_Y = 2087.5

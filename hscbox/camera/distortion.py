@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..numerics.arrays import FloatArray
+from ..numerics.constants import RADIAN_PER_ARCSEC
 from .detector import Detector
 from .tables import read_table
 
@@ -35,7 +36,6 @@ PIXEL_SCALE = 0.168
 """Arcseconds per undistorted focal-plane pixel: 11.2 arcsec/mm times 15 um."""
 
 _ORDER = 9
-_ARCSEC = np.pi / 180.0 / 3600.0
 # Newton's method stops here; the polynomial itself is good to 1e-11 pixels in double precision.
 _TOLERANCE = 1e-9
 _MAX_STEPS = 20
@@ -134,8 +134,8 @@ def field_angle_to_sky(
     """
     fx, fy = _as_floats(x, y)
     cos, sin = _rotation(inst_pa)
-    xi = (-fx * cos + fy * sin) * _ARCSEC
-    eta = (fx * sin + fy * cos) * _ARCSEC
+    xi = (-fx * cos + fy * sin) * RADIAN_PER_ARCSEC
+    eta = (fx * sin + fy * cos) * RADIAN_PER_ARCSEC
     ra0, dec0 = np.radians(boresight_ra), np.radians(boresight_dec)
     along = np.cos(dec0) - eta * np.sin(dec0)
     ra = ra0 + np.arctan2(xi, along)
@@ -151,7 +151,7 @@ def sky_to_field_angle(
     d_ra = np.radians(ra_deg - boresight_ra)
     dec_rad, dec0 = np.radians(dec_deg), np.radians(boresight_dec)
     cos_distance = np.sin(dec0) * np.sin(dec_rad) + np.cos(dec0) * np.cos(dec_rad) * np.cos(d_ra)
-    scale = np.where(cos_distance > 0.0, cos_distance, np.nan) * _ARCSEC
+    scale = np.where(cos_distance > 0.0, cos_distance, np.nan) * RADIAN_PER_ARCSEC
     xi = np.cos(dec_rad) * np.sin(d_ra) / scale
     eta = (np.cos(dec0) * np.sin(dec_rad) - np.sin(dec0) * np.cos(dec_rad) * np.cos(d_ra)) / scale
     cos, sin = _rotation(inst_pa)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from ..errors import ConfigError, UnsafeInputError
+from . import keywords as key
 from .path_part import is_path_part
 from .tables import Row, read_table
 
@@ -148,7 +149,7 @@ def registry_name(value: str) -> str:
         raise UnsafeInputError(
             f"FILTER01 = {value[:80]!r} cannot be part of a path, allowed are letters, digits and _ . + -",
             remedy="Correct the header: the filter name becomes a directory name",
-            keyword="FILTER01",
+            keyword=key.FILTER01,
             value=value,
         )
     return name

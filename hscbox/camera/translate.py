@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from ..errors import DamagedInputError, InputError, UnsafeInputError
-from .camera import LEADING_ROWS, OVERSCAN_ROWS, RAW_HEIGHT, RAW_WIDTH
+from . import keywords as key
 from .filters import registry_name
+from .geometry import EXTRA_ROWS, N_CCDS, RAW_HEIGHT, RAW_WIDTH
 from .header_values import number, refuse, shown, text, whole_number
 from .path_part import is_path_part
 
@@ -84,46 +85,46 @@ def translate_header(header: Mapping[str, object], filename: PurePath | str) -> 
         ccd=_ccd(header, filename, pointing, notes),
         pointing=pointing,
         filter=_filter(header, filename, notes),
-        proposal=text(header, "PROP-ID"),
+        proposal=text(header, key.PROP_ID),
         dateObs=date,
         # A date without time, and UTC: the registry of 2017 has it so, and calibrations are looked up by it.
         taiObs=date,
-        expTime=_optional_number(header, "EXPTIME", notes),
-        pa=_optional_number(header, "INST-PA", notes),
-        autoguider=_LOGICAL.get(str(header.get("T_AG")).strip().upper()),
+        expTime=_optional_number(header, key.EXPTIME, notes),
+        pa=_optional_number(header, key.INST_PA, notes),
+        autoguider=_LOGICAL.get(str(header.get(key.T_AG)).strip().upper()),
         # The keyword was introduced in commissioning run 3.
-        ccdTemp=number(header, "T_CCDTV") or 0.0,
-        config=text(header, "T_CFGFIL"),
-        frameId=text(header, "FRAMEID"),
-        expId=text(header, "EXP-ID") or "",
-        dataType=text(header, "DATA-TYP"),
+        ccdTemp=number(header, key.T_CCDTV) or 0.0,
+        config=text(header, key.T_CFGFIL),
+        frameId=text(header, key.FRAMEID),
+        expId=text(header, key.EXP_ID) or "",
+        dataType=text(header, key.DATA_TYP),
         notes=tuple(notes),
     )
 
 
 def _check_camera(header: Mapping[str, object], filename: PurePath | str) -> None:
     remedy = "Only raw frames of Hyper Suprime-Cam can be ingested"
-    instrument = text(header, "INSTRUME")
+    instrument = text(header, key.INSTRUME)
     if instrument is not None and instrument.upper() not in _HSC_NAMES:
-        refuse(InputError, filename, "INSTRUME", instrument, "the frame is of another camera", remedy)
-    frame_id = text(header, "FRAMEID")
+        refuse(InputError, filename, key.INSTRUME, instrument, "the frame is of another camera", remedy)
+    frame_id = text(header, key.FRAMEID)
     if frame_id is not None and not frame_id.startswith("HSC"):
-        refuse(InputError, filename, "FRAMEID", frame_id, "frames of HSC have HSC there", remedy)
-    detector = text(header, "DETECTOR")
+        refuse(InputError, filename, key.FRAMEID, frame_id, "frames of HSC have HSC there", remedy)
+    detector = text(header, key.DETECTOR)
     # HSC writes "notSet" here or nothing; Suprime-Cam the name of the CCD.
     if instrument is None and detector is not None and detector.upper() not in {"NOTSET", *_HSC_NAMES}:
-        refuse(InputError, filename, "DETECTOR", detector, "the frame is of another camera", remedy)
+        refuse(InputError, filename, key.DETECTOR, detector, "the frame is of another camera", remedy)
     width, height = header.get("NAXIS1"), header.get("NAXIS2")
     if width is not None and width != RAW_WIDTH:
         refuse(InputError, filename, "NAXIS1", width, f"a raw frame has {RAW_WIDTH} columns", remedy)
-    smallest = LEADING_ROWS + 1 + OVERSCAN_ROWS
+    smallest = EXTRA_ROWS + 1
     if height is not None and not (isinstance(height, int) and smallest <= height <= RAW_HEIGHT):
         problem = f"a raw frame has {RAW_HEIGHT} rows, a cut-out {smallest} or more"
         refuse(InputError, filename, "NAXIS2", height, problem, remedy)
 
 
 def _field(header: Mapping[str, object], filename: PurePath | str, notes: list[str]) -> str:
-    value = text(header, "OBJECT")
+    value = text(header, key.OBJECT)
     if value is None:
         notes.append("OBJECT is missing: field is UNKNOWN")
     if value is None or value == "#":
@@ -131,51 +132,51 @@ def _field(header: Mapping[str, object], filename: PurePath | str, notes: list[s
     field = _NON_WORD.sub("_", value).upper()
     if not is_path_part(field):
         problem = "it is too long for the name of a directory"
-        refuse(UnsafeInputError, filename, "OBJECT", value, problem, _REMEDY)
+        refuse(UnsafeInputError, filename, key.OBJECT, value, problem, _REMEDY)
     return field
 
 
 def _visit(header: Mapping[str, object], filename: PurePath | str) -> int:
-    exp_id = text(header, "EXP-ID") or ""
+    exp_id = text(header, key.EXP_ID) or ""
     if match := _NEW_EXP_ID.fullmatch(exp_id):
         return int(match[1])
     match = _OLD_EXP_ID.fullmatch(exp_id)
     if match is None:
         problem = "the visit cannot be read; allowed are HSCE + 8 digits, or HSC + letter + 6 digits + 00"
-        refuse(DamagedInputError, filename, "EXP-ID", header.get("EXP-ID"), problem, _REMEDY)
+        refuse(DamagedInputError, filename, key.EXP_ID, header.get(key.EXP_ID), problem, _REMEDY)
     letter, shot = match[1], int(match[2])
     if shot == 0:
-        match = _FRAME_ID.fullmatch(text(header, "FRAMEID") or "")
+        match = _FRAME_ID.fullmatch(text(header, key.FRAMEID) or "")
         if match is None:
             problem = "EXP-ID has number 0 and FRAMEID does not say which exposure it is"
-            refuse(DamagedInputError, filename, "FRAMEID", header.get("FRAMEID"), problem, _REMEDY)
+            refuse(DamagedInputError, filename, key.FRAMEID, header.get(key.FRAMEID), problem, _REMEDY)
         # The two halves of the camera have consecutive numbers; the even one is the visit.
         letter, shot = match[1], int(match[2]) // 2 * 2
     return shot + 1_000_000 * (ord(letter) - ord("A"))
 
 
 def _ccd(header: Mapping[str, object], filename: PurePath | str, pointing: int, notes: list[str]) -> int:
-    det_id = whole_number(header, "DET-ID")
+    det_id = whole_number(header, key.DET_ID)
     if det_id is None:
         problem = "the CCD number must be a whole number from 0 to 111"
-        refuse(DamagedInputError, filename, "DET-ID", header.get("DET-ID"), problem, _REMEDY)
+        refuse(DamagedInputError, filename, key.DET_ID, header.get(key.DET_ID), problem, _REMEDY)
     ccd = det_id
     if 390 < pointing < 405 and det_id in COMMISSIONING_CCDS:
         ccd = COMMISSIONING_CCDS[det_id]
         notes.append(f"DET-ID {det_id} is CCD {ccd}: focus CCDs were misnumbered in commissioning run 2")
-    if not 0 <= ccd <= 111:
+    if not 0 <= ccd < N_CCDS:
         problem = "the CCD number must be 0 to 111; guide CCDs (112 to 115) are not archived"
-        refuse(DamagedInputError, filename, "DET-ID", det_id, problem, _REMEDY)
+        refuse(DamagedInputError, filename, key.DET_ID, det_id, problem, _REMEDY)
     return ccd
 
 
 def _date(header: Mapping[str, object], filename: PurePath | str, notes: list[str]) -> str:
-    value = text(header, "DATE-OBS")
+    value = text(header, key.DATE_OBS)
     if value is None:
         mjd = _mjd(header)
         if mjd is None:
             problem = "and MJD does not give the date either"
-            refuse(DamagedInputError, filename, "DATE-OBS", None, problem, _REMEDY)
+            refuse(DamagedInputError, filename, key.DATE_OBS, None, problem, _REMEDY)
         date = (datetime.date(2012, 1, 1) + datetime.timedelta(days=int(mjd) - FIRST_DAY_MJD)).isoformat()
         notes.append(f"DATE-OBS is missing: {date} was taken from MJD")
         return date
@@ -184,12 +185,12 @@ def _date(header: Mapping[str, object], filename: PurePath | str, notes: list[st
         return datetime.date.fromisoformat(match[1] if match else "").isoformat()
     except ValueError:
         problem = "it must be a date of the form YYYY-MM-DD"
-        refuse(DamagedInputError, filename, "DATE-OBS", value, problem, _REMEDY)
+        refuse(DamagedInputError, filename, key.DATE_OBS, value, problem, _REMEDY)
 
 
 def _mjd(header: Mapping[str, object]) -> float | None:
     """Return MJD if it is a date of this century."""
-    mjd = number(header, "MJD")
+    mjd = number(header, key.MJD)
     return mjd if mjd is not None and 51544 <= mjd < 88069 else None
 
 
@@ -202,7 +203,7 @@ def _pointing(header: Mapping[str, object], date: str, notes: list[str]) -> int:
 
 
 def _filter(header: Mapping[str, object], filename: PurePath | str, notes: list[str]) -> str:
-    value = text(header, "FILTER01")
+    value = text(header, key.FILTER01)
     if value is None:
         notes.append("FILTER01 is missing: filter is UNRECOGNISED")
     try:

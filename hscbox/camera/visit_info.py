@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DamagedInputError
+from . import keywords as key
 from .header_values import number, refuse, text
 from .time_scales import mjd_to_nanoseconds, nanoseconds_to_iso, nanoseconds_to_mjd, utc_to_tai
 
@@ -92,14 +93,14 @@ def visit_info_from_header(header: Mapping[str, object], filename: object = "raw
 
 
 def _translate(translator: Any, header: Mapping[str, object], filename: object) -> VisitInfo:
-    exposure_time = number(header, "EXPTIME")
+    exposure_time = number(header, key.EXPTIME)
     if exposure_time is None or not 0.0 <= exposure_time < 1e6:
         problem = "the exposure time must be a number of seconds"
-        refuse(DamagedInputError, filename, "EXPTIME", header.get("EXPTIME"), problem, "Correct the header")
+        refuse(DamagedInputError, filename, key.EXPTIME, header.get(key.EXPTIME), problem, "Correct the header")
     middle = utc_to_tai(_start_utc(header, filename) + round(exposure_time / 2 * 1e9))
     pointing = _item(translator.to_tracking_radec)
     horizontal = _item(translator.to_altaz_begin)
-    inst_pa = number(header, "INST-PA")
+    inst_pa = number(header, key.INST_PA)
     return VisitInfo(
         exposure_id=_exposure_id(translator, header, filename),
         exposure_time=exposure_time,
@@ -142,25 +143,25 @@ def _exposure_id(translator: Any, header: Mapping[str, object], filename: object
     result = _item(translator.to_detector_exposure_id)
     if not isinstance(result, int):
         problem = "visit and CCD cannot be read from EXP-ID, FRAMEID and DET-ID"
-        refuse(DamagedInputError, filename, "EXP-ID", header.get("EXP-ID"), problem, "Correct the header")
+        refuse(DamagedInputError, filename, key.EXP_ID, header.get(key.EXP_ID), problem, "Correct the header")
     return result
 
 
 def _start_utc(header: Mapping[str, object], filename: object) -> int:
     """Return the start of the exposure in nanoseconds since 1970 (UTC): MJD-STR, else DATE-OBS and UT-STR."""
-    mjd = number(header, "MJD-STR")
+    mjd = number(header, key.MJD_STR)
     if mjd is not None and 40000.0 < mjd < 100000.0:
         return mjd_to_nanoseconds(mjd)
     try:
-        start = datetime.datetime.fromisoformat(f"{text(header, 'DATE-OBS')}T{text(header, 'UT-STR')}")
+        start = datetime.datetime.fromisoformat(f"{text(header, key.DATE_OBS)}T{text(header, key.UT_STR)}")
         return round((start - _UNIX_EPOCH) / datetime.timedelta(microseconds=1)) * 1000
     except (TypeError, ValueError):
         problem = "the start of the exposure cannot be read from it, nor from DATE-OBS and UT-STR"
-        refuse(DamagedInputError, filename, "MJD-STR", header.get("MJD-STR"), problem, "Correct the header")
+        refuse(DamagedInputError, filename, key.MJD_STR, header.get(key.MJD_STR), problem, "Correct the header")
 
 
 def _earth_rotation_angle(header: Mapping[str, object]) -> float:
-    fields = (text(header, "LST-STR") or "").split(":")
+    fields = (text(header, key.LST_STR) or "").split(":")
     try:
         hours, minutes, seconds = (float(field) for field in fields)
     except ValueError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 import lsst.pex.config as pex_config
@@ -14,8 +13,8 @@ from ..errors import ApCorrError
 from ..image.bounded_field import ApCorrMap, ChebyshevField
 from ..image.exposure import Exposure
 from ..numerics.arrays import BoolArray, FloatArray
-from ..numerics.statistics import SIGMA_PER_IQR
-from ..task_metadata import timed_method
+from ..numerics.constants import SIGMA_PER_IQR
+from ..task_metadata import Task, timed_method
 
 __all__ = ["ApCorrFieldConfig", "MeasureApCorrConfig", "MeasureApCorrTask", "fit_correction"]
 
@@ -63,7 +62,7 @@ class MeasureApCorrConfig(pex_config.Config):
     maxScatter = pex_config.RangeField("Largest rms of the ratios about the surface.", float, default=0.5, min=0)
 
 
-class MeasureApCorrTask:
+class MeasureApCorrTask(Task[MeasureApCorrConfig]):
     """Measure aperture corrections.
 
     Parameters
@@ -79,9 +78,7 @@ class MeasureApCorrTask:
     """
 
     def __init__(self, config: MeasureApCorrConfig, name: str, schema: Schema, flux_names: Sequence[str]) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
+        super().__init__(config, name)
         self.flux_names = sorted(flux_names)
         schema.add_field(
             f"apcorr_{config.refFluxName}_used", "Flag", "used for the reference flux of the aperture-correction fit"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import lsst.pex.config as pex_config
@@ -16,7 +15,7 @@ from ..image.exposure import Exposure
 from ..image.psf import PsfexPsf
 from ..measure.noise_replacer import noise_level
 from ..numerics.arrays import BoolArray, FloatArray, IntArray
-from ..task_metadata import record, timed_method
+from ..task_metadata import Task, record, timed_method
 from .psf_candidates import extract_candidates, has_stamp
 from .psf_determiner import PsfDeterminerConfig, determine_psf
 from .star_selector import ObjectSizeStarSelectorConfig, select_stars
@@ -62,7 +61,7 @@ class MeasurePsfResult:
     reduced_chi2: float
 
 
-class MeasurePsfTask:
+class MeasurePsfTask(Task[MeasurePsfConfig]):
     """Measure the PSF of an exposure.
 
     Parameters
@@ -76,10 +75,7 @@ class MeasurePsfTask:
     """
 
     def __init__(self, config: MeasurePsfConfig, name: str, schema: Schema) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
-        self.determiner_log = logging.getLogger(f"{name}.psfDeterminer")
+        super().__init__(config, name)
         schema.add_field(_CANDIDATE, "Flag", "picked by the star selector")
         schema.add_field(_USED, "Flag", "used by the PSF determiner")
         schema.add_field(_RESERVED, "Flag", "held back from the PSF fit")
@@ -124,7 +120,6 @@ class MeasurePsfTask:
             noise,
             _gain(exposure),
             self.config.psfDeterminer,
-            self.determiner_log,
             draft,
         )
         catalog[_USED][candidates[found.used]] = True

@@ -6,7 +6,6 @@ The model is that of PSFEx (Bertin 2011, ASP Conf. 442, 435), `hscbox.image.psf.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import lsst.pex.config as pex_config
@@ -121,7 +120,6 @@ def determine_psf(
     background_variance: float,
     gain: float,
     config: PsfDeterminerConfig,
-    log: logging.Logger,
     draft: bool = False,
 ) -> PsfDetermination:
     """Fit the PSF model, leaving out stars that it does not describe.
@@ -146,7 +144,6 @@ def determine_psf(
     PsfFitError
         The model fails a quality gate.
     """
-    log.warning("NOT scaling kernelSize by stellar quadrupole moment, but using absolute value")
     used = candidates.good.mean(axis=(1, 2)) > 0.5
     half = candidates.stamps.shape[-1] // 2
     used &= candidates.good[:, half - 1 : half + 2, half - 1 : half + 2].all(axis=(1, 2))

@@ -5,7 +5,6 @@ The order of steps is that of the HSC pipeline (Bosch et al. 2018, PASJ 70, S5, 
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 
 import lsst.pex.config as pex_config
@@ -23,7 +22,8 @@ from ..image.psf import GaussianPsf
 from ..measure.apply_apcorr import ApplyApCorrConfig, ApplyApCorrTask
 from ..measure.catalog_calculation import CatalogCalculationConfig, CatalogCalculationTask
 from ..measure.task import SingleFrameMeasurementConfig, SingleFrameMeasurementTask
-from ..task_metadata import timed_method
+from ..numerics.constants import FWHM_PER_SIGMA
+from ..task_metadata import Task, timed_method
 from .measure_apcorr import MeasureApCorrConfig, MeasureApCorrTask
 from .measure_psf import MeasurePsfConfig, MeasurePsfResult, MeasurePsfTask
 
@@ -35,7 +35,6 @@ __all__ = [
     "InstallSimplePsfConfig",
 ]
 
-_FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
 _ICSRC_PLUGINS = [
     "base_CircularApertureFlux",
     "base_FPPosition",
@@ -60,7 +59,7 @@ _MEDIAN_STEP = 16
 class InstallSimplePsfConfig(pex_config.Config):
     """The Gaussian that stands in until the PSF is measured."""
 
-    fwhm = pex_config.RangeField("Full width at half maximum (px).", float, default=1.5 * _FWHM_PER_SIGMA, min=0.5)
+    fwhm = pex_config.RangeField("Full width at half maximum (px).", float, default=1.5 * FWHM_PER_SIGMA, min=0.5)
     width = pex_config.RangeField("Size of the stamp (px), odd.", int, default=11, min=1)
 
     def validate(self) -> None:
@@ -140,7 +139,7 @@ class CharacterizeResult:
     failure: ApCorrError | None = None
 
 
-class CharacterizeImageTask:
+class CharacterizeImageTask(Task[CharacterizeImageConfig]):
     """Characterise exposures.
 
     Parameters
@@ -152,9 +151,7 @@ class CharacterizeImageTask:
     """
 
     def __init__(self, config: CharacterizeImageConfig, name: str) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
+        super().__init__(config, name)
         self.schema: Schema = make_minimal_schema()
         self.measure_psf = MeasurePsfTask(config.measurePsf, f"{name}.measurePsf", self.schema)
         self.measurement = SingleFrameMeasurementTask(config.measurement, f"{name}.measurement", self.schema)
@@ -235,7 +232,7 @@ class CharacterizeImageTask:
         draft: bool,
     ) -> tuple[SourceCatalog, MeasurePsfResult]:
         self._install_simple_psf(exposure)
-        self.log.warning("Source catalog detected and measured with placeholder or default PSF")
+        self.log.info("Source catalog detected and measured with placeholder or default PSF")
         self._repair(exposure, numbers, keep=True)
         detected = self.detection.run(exposure)
         if detected.background is not None:
@@ -258,7 +255,7 @@ class CharacterizeImageTask:
     def _install_simple_psf(self, exposure: Exposure) -> None:
         config = self.config.installSimplePsf
         if exposure.psf is None:
-            exposure.psf = GaussianPsf(config.width, config.fwhm / _FWHM_PER_SIGMA)
+            exposure.psf = GaussianPsf(config.width, config.fwhm / FWHM_PER_SIGMA)
         else:
             exposure.psf = GaussianPsf(exposure.psf.size, exposure.psf.determinant_radius())
 

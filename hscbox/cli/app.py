@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__
+from ..machine.revision import __version__
 from .doctor import doctor
 from .export import export
 from .ingest_calibs import ingest_calibs
@@ -40,14 +40,17 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"hscbox {__version__}")
+        from ..machine.revision import revision
+
+        digits, *dirty = revision().split("-")
+        typer.echo(f"hscbox {__version__} (revision {'-'.join([digits[:7], *dirty])})")
         raise typer.Exit
 
 
 @app.callback()
 def hscbox(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print version and revision, and exit.")
     ] = False,
 ) -> None:
     """Hyper Suprime-Cam CCD frames from raw to calibrated exposure and source catalogue."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..camera.calib_kinds import CALIB_KINDS
 from ..errors import ExitStatus
 from . import guarded
 from .arguments import Parser, expand_argument_files, parse_process_ccd, positive
@@ -36,10 +37,10 @@ def _process_ccd(words: Sequence[str]) -> int:
         return arguments
     from ..site.doctor.quick import preflight
 
-    preflight(arguments)
+    opened = preflight(arguments)
     from ..runs.run import run_process_ccd
 
-    return run_process_ccd(arguments)
+    return run_process_ccd(arguments, opened)
 
 
 def _parsed(parse: Callable[[], Any]) -> Any:
@@ -104,7 +105,7 @@ def _ingest_calibs(words: Sequence[str]) -> int:
     example = "ingestCalibs.py input masters/*.fits --calib CALIB --validity 180"
     parser = _ingest_parser("ingestCalibs.py", "move", example)
     parser.add_argument("--validity", type=int, required=True, metavar="DAYS", help="days before and after its date")
-    parser.add_argument("--calibType", metavar="TYPE", help="bias, dark, flat or fringe")
+    parser.add_argument("--calibType", metavar="TYPE", help=" or ".join(CALIB_KINDS))
     parser.add_argument("--output", metavar="DIR", help="used as --calib if that is not given")
     parsed = _parsed(lambda: parser.parse_args(expand_argument_files(words)))
     if isinstance(parsed, int):

@@ -28,7 +28,8 @@ def doctor(
 ) -> None:
     """Check whether everything is as a run needs it, and say what to do where it is not.
 
-    Looked at: image, versions, processor, the links of the repository, locks, what killed runs left, space, memory.
+    Looked at: image, versions, processor, the links of the repository, locks, what killed runs left, records of runs,
+    space, memory.
     Exit status 2: the set-up is wrong; 75: the machine is in the way (full disk, no locks, no memory).
 
     Example: `hscbox doctor input --output output -j 8 --ccds 104`

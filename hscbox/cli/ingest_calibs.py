@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..camera.calib_kinds import CALIB_KINDS
 from .ingest_images import IngestMode
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def ingest_calibs(
     ] = IngestMode.MOVE,
     calib_type: Annotated[
         str | None,
-        typer.Option("--calib-type", "--calibType", help="bias, dark, flat or fringe, instead of the header's."),
+        typer.Option("--calib-type", "--calibType", help=f"{' or '.join(CALIB_KINDS)}, instead of the header's."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, do nothing.")] = False,
     create: Annotated[bool, typer.Option("--create", help="Begin a new registry; the old one is kept as ~1.")] = False,

@@ -14,7 +14,7 @@ def process_ccd(context: typer.Context) -> None:
     arguments = parse_process_ccd(context.args, program="hscbox process-ccd")
     from ..site.doctor.quick import preflight
 
-    preflight(arguments)
+    opened = preflight(arguments)
     from ..runs.run import run_process_ccd
 
-    raise typer.Exit(run_process_ccd(arguments))
+    raise typer.Exit(run_process_ccd(arguments, opened))

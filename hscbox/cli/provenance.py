@@ -21,20 +21,20 @@ def provenance(
     """
     import json
 
-    from ..butler.butler import Butler
-    from ..butler.data_id import parse_ids
+    from ..butler.data_id import cast_value, parse_ids
+    from ..butler.lookup import ALL_KEYS
     from ..errors import MissingInputError
+    from ..pipeline.record import to_text
+    from ..runs.store import newest_records
 
-    butler = Butler(inputs=repository)
-    records = []
+    records = {}
     for data_id in parse_ids([words or []]):
-        for reference in butler.subset("processCcd_metadata", dataId=data_id):
-            if reference.datasetExists():
-                metadata = reference.get()
-                records += [json.loads(str(text)) for text in metadata.items.get("processCcd.provenance", [])]
+        wanted = {key: cast_value(key, value, ALL_KEYS) for key, value in data_id.items()}
+        for record in newest_records(repository, wanted):
+            records[record.data_id["visit"], record.data_id["ccd"]] = json.loads(to_text(record))
     if not records:
         raise MissingInputError(
             f"No processed CCD in {repository}" + (f" matches {' '.join(words)}" if words else ""),
             remedy="Process it first: hscbox process-ccd",
         )
-    typer.echo(json.dumps(records, indent=2))
+    typer.echo(json.dumps(list(records.values()), indent=2))

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ..camera.calib_kinds import CALIB_KINDS
+
 __all__ = ["show"]
 
 
@@ -22,7 +24,7 @@ def show(
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", help="calexp, postISRCCD, raw, bias, dark, flat, fringe; default calexp, else raw."),
+        typer.Option("--dataset", help=f"calexp, postISRCCD, raw, {', '.join(CALIB_KINDS)}; default calexp, else raw."),
     ] = None,
     compare: Annotated[
         str | None,

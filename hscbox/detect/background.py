@@ -17,7 +17,7 @@ from ..errors import BackgroundError
 from ..image.background import BackgroundModel, cell_starts
 from ..image.mask import mask_bits
 from ..numerics.arrays import BoolArray, Float32Array, Int32Array
-from ..numerics.statistics import SIGMA_PER_IQR
+from ..numerics.constants import SIGMA_PER_IQR
 from .cell_statistics import cell_statistics
 from .source_wings import SourceWings, predict_wings
 
@@ -31,51 +31,51 @@ _CELLS_PER_TERM = 4
 class BackgroundConfig(Config):
     """How the sky background is fitted."""
 
-    binSize = RangeField(dtype=int, default=128, min=1, doc="Size of a cell in x and y [px]; larger is smoother.")
-    binSizeX = RangeField(dtype=int, default=0, min=0, doc="Size of a cell in x [px]; 0: binSize.")
-    binSizeY = RangeField(dtype=int, default=0, min=0, doc="Size of a cell in y [px]; 0: binSize.")
+    binSize = RangeField("Size of a cell in x and y [px]; larger is smoother.", int, default=128, min=1)
+    binSizeX = RangeField("Size of a cell in x [px]; 0: binSize.", int, default=0, min=0)
+    binSizeY = RangeField("Size of a cell in y [px]; 0: binSize.", int, default=0, min=0)
     statisticsProperty = ChoiceField(
-        dtype=str,
+        "Statistic that stands for a cell.",
+        str,
         default="MEANCLIP",
-        doc="Statistic that stands for a cell.",
         allowed={"MEANCLIP": "mean clipped at 3 sigma", "MEAN": "plain mean", "MEDIAN": "median"},
     )
     ignoredPixelMask = ListField(
-        dtype=str,
+        "Mask planes whose pixels are left out.",
+        str,
         default=["BAD", "EDGE", "DETECTED", "DETECTED_NEGATIVE", "NO_DATA"],
-        doc="Mask planes whose pixels are left out.",
     )
     isNanSafe = Field(
-        dtype=bool, default=False, doc="Kept for old override files: pixels that are not finite are always left out."
+        "Kept for old override files: pixels that are not finite are always left out.", bool, default=False
     )
     useApprox = ChoiceField(
-        dtype=bool,
+        "Smooth the cells by a Chebyshev surface.",
+        bool,
         default=True,
-        doc="Smooth the cells by a Chebyshev surface.",
         allowed={True: "Chebyshev surface; the only form there is"},
     )
     approxOrderX = RangeField(
-        dtype=int, default=6, min=0, doc="Total degree of the Chebyshev surface; larger follows finer structure."
+        "Total degree of the Chebyshev surface; larger follows finer structure.", int, default=6, min=0
     )
-    approxOrderY = Field(dtype=int, default=-1, doc="Must be -1 or equal to approxOrderX.")
-    weighting = Field(dtype=bool, default=True, doc="Weight cells by 1 / standard error in the surface fit.")
+    approxOrderY = Field("Must be -1 or equal to approxOrderX.", int, default=-1)
+    weighting = Field("Weight cells by 1 / standard error in the surface fit.", bool, default=True)
     wingStrength = RangeField(
-        dtype=float,
+        "Wings of detected sources: a source of flux 1 has this times r^(-11/3) at r px; 0: none, as in 2017.",
+        float,
         default=0.85,
         min=0.0,
-        doc="Wings of detected sources: a source of flux 1 has this times r^(-11/3) at r px; 0: none, as in 2017.",
     )
     wingLimit = RangeField(
-        dtype=float,
+        "Pixels with wings above this are left out [standard deviations of the sky]; fainter ones are subtracted.",
+        float,
         default=0.025,
         min=0.0,
-        doc="Pixels with wings above this are left out [standard deviations of the sky]; fainter ones are subtracted.",
     )
     cellRejection = RangeField(
-        dtype=float,
+        "Cells this many times their scatter above the surface are left out: large galaxies; 0: none, as in 2017.",
+        float,
         default=3.0,
         min=0.0,
-        doc="Cells this many times their scatter above the surface are left out: large galaxies; 0: none, as in 2017.",
     )
 
     def validate(self) -> None:

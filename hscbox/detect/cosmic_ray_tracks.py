@@ -14,7 +14,7 @@ from ..numerics.compiler import njit
 from .cosmic_ray_steepness import Steepness, any_around, is_steep
 from .cosmic_ray_values import replace_pixels
 
-__all__ = ["WIDEST", "follow_tracks"]
+__all__ = ["WIDEST", "follow_tracks", "in_raster_order"]
 
 WIDEST = 0.55
 """Largest useful limit: over a track of two equal columns the mean across is half of the pixel, and some noise."""
@@ -73,6 +73,11 @@ def follow_tracks(
         y, x = np.concatenate([y, more_y]), np.concatenate([x, more_x])
         active = _near(touched, more_y, more_x, y, x)
         active_y, active_x = y[active], x[active]
+    return in_raster_order(y, x)
+
+
+def in_raster_order(y: IntArray, x: IntArray) -> tuple[IntArray, IntArray]:
+    """Return pixels row by row, from left to right."""
     order = np.lexsort((x, y))
     return y[order], x[order]
 

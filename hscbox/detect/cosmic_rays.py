@@ -16,11 +16,13 @@ from ..image.mask import mask_bits
 from ..numerics.arrays import BoolArray, Float32Array, FloatArray, Int32Array, IntArray
 from ..numerics.compiler import njit
 from .cosmic_ray_steepness import Steepness, any_around, is_steep
-from .cosmic_ray_tracks import follow_tracks
+from .cosmic_ray_tracks import follow_tracks, in_raster_order
 from .cosmic_ray_values import replace_pixels
 from .runs import label_runs
 
 __all__ = ["CosmicRays", "find_cosmic_rays"]
+
+_BAD = mask_bits("BAD", "INTRP", "SAT", "NO_DATA")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,20 +78,8 @@ def find_cosmic_rays(
         More than `n_pixel_max` pixels are found in the first scan.
     """
     limits = steepness.limits
-    bad_bits = mask_bits("BAD", "INTRP", "SAT", "NO_DATA")
     work = np.array(image, dtype=np.float32, order="C")
-    y, x = _scan(
-        work,
-        mask,
-        variance,
-        limits,
-        background,
-        min_sigma,
-        cond3_fac,
-        bad_bits,
-        mask_bits("INTRP"),
-        n_pixel_max,
-    )
+    y, x = _scan(work, mask, variance, limits, background, min_sigma, cond3_fac, _BAD, mask_bits("INTRP"), n_pixel_max)
     if len(y) > n_pixel_max:
         raise TooManyCosmicRaysError(
             f"more than {n_pixel_max} pixels look like cosmic rays in an image of {image.size} pixels",
@@ -103,25 +93,16 @@ def find_cosmic_rays(
     is_ray[y, x] = True
     replace_pixels(work, variance, is_ray, y, x, background, smooth_sky=False)
     for _ in range(n_iteration):
-        more_y, more_x = _grow(work, mask, variance, is_ray, y, x, limits, background, min_sigma / 2.0, bad_bits)
+        more_y, more_x = _grow(work, mask, variance, is_ray, y, x, limits, background, min_sigma / 2.0, _BAD)
         if not len(more_y):
             break
-        y, x = np.concatenate([y, more_y]), np.concatenate([x, more_x])
-        order = np.lexsort((x, y))
-        y, x = y[order], x[order]
+        y, x = in_raster_order(np.concatenate([y, more_y]), np.concatenate([x, more_x]))
     if track_steepness is not None:
+        looser = min_sigma / 2.0
         y, x = follow_tracks(
-            work,
-            mask,
-            variance,
-            is_ray,
-            y,
-            x,
-            steepness=track_steepness,
-            background=background,
-            min_sigma=min_sigma / 2.0,
-            bad_bits=bad_bits,
-        )
+            work, mask, variance, is_ray, y, x,
+            steepness=track_steepness, background=background, min_sigma=looser, bad_bits=_BAD,
+        )  # fmt: skip
     return CosmicRays(y, x, n)
 
 

@@ -7,7 +7,6 @@ S5, section 4.8).
 
 from __future__ import annotations
 
-import logging
 import math
 
 import numpy as np
@@ -21,7 +20,7 @@ from ..image.exposure import Exposure
 from ..image.mask import mask_bits
 from ..numerics.arrays import Float32Array, FloatArray
 from ..numerics.statistics import median
-from ..task_metadata import timed_method
+from ..task_metadata import Task, timed_method
 from .deblend_blend import BlendSettings, Child, deblend_footprint
 from .deblend_peaks import contrast_kernel, join_saturated_peaks, significant_peaks
 from .deblend_psf import PointSourceLimits
@@ -52,59 +51,43 @@ class SourceDeblendConfig(Config):
     """How blends are taken apart."""
 
     edgeHandling = ChoiceField(
-        dtype=str,
+        "Templates with flux at the border of the blend.",
+        str,
         default="ramp",
-        doc="Templates with flux at the border of the blend.",
         allowed={"ramp": "extended by the wings of the PSF", "clip": "cut at the border"},
     )
     strayFluxRule = ChoiceField(
-        dtype=str, default="trim", doc="Flux of pixels without template.", allowed={"trim": "belongs to no child"}
+        "Flux of pixels without template.", str, default="trim", allowed={"trim": "belongs to no child"}
     )
-    psfChisq1 = RangeField(
-        dtype=float, default=1.5, min=0.0, doc="Largest chi^2 per degree of freedom of a PSF at the peak."
-    )
-    psfChisq2 = RangeField(dtype=float, default=1.5, min=0.0, doc="The same with the PSF's derivatives fitted too.")
-    psfChisq2b = RangeField(
-        dtype=float, default=1.5, min=0.0, doc="The same with the PSF moved by what its derivatives say."
-    )
-    maxNumberOfPeaks = RangeField(
-        dtype=int, default=0, min=0, doc="Use only so many peaks of a blend, the brightest; 0: all."
-    )
-    maxFootprintArea = RangeField(dtype=int, default=10000, min=0, doc="Leave larger blends alone [px]; 0: no limit.")
-    maxFootprintSize = RangeField(
-        dtype=int, default=0, min=0, doc="Leave wider or higher blends alone [px]; 0: no limit."
-    )
+    psfChisq1 = RangeField("Largest chi^2 per degree of freedom of a PSF at the peak.", float, default=1.5, min=0.0)
+    psfChisq2 = RangeField("The same with the PSF's derivatives fitted too.", float, default=1.5, min=0.0)
+    psfChisq2b = RangeField("The same with the PSF moved by what its derivatives say.", float, default=1.5, min=0.0)
+    maxNumberOfPeaks = RangeField("Use only so many peaks of a blend, the brightest; 0: all.", int, default=0, min=0)
+    maxFootprintArea = RangeField("Leave larger blends alone [px]; 0: no limit.", int, default=10000, min=0)
+    maxFootprintSize = RangeField("Leave wider or higher blends alone [px]; 0: no limit.", int, default=0, min=0)
     maskLimits = DictField(
         keytype=str,
         itemtype=float,
         default={"NO_DATA": 0.25},
         doc="Leave blends alone of which more than this fraction has the mask plane.",
     )
-    maskPlanes = ListField(
-        dtype=str, default=["SAT", "INTRP", "NO_DATA"], doc="Mask planes left out of the noise estimate."
-    )
-    notDeblendedMask = Field(
-        dtype=str, default="NOT_DEBLENDED", doc="Mask plane set on blends left alone; empty: none."
-    )
-    tinyFootprintSize = RangeField(
-        dtype=int, default=2, min=0, doc="Blends of this width or height have no point sources [px]."
-    )
-    medianSmoothTemplate = Field(dtype=bool, default=True, doc="Smooth templates by a median filter.")
-    monotonicTemplate = Field(dtype=bool, default=True, doc="Make templates fall outwards.")
+    maskPlanes = ListField("Mask planes left out of the noise estimate.", str, default=["SAT", "INTRP", "NO_DATA"])
+    notDeblendedMask = Field("Mask plane set on blends left alone; empty: none.", str, default="NOT_DEBLENDED")
+    tinyFootprintSize = RangeField("Blends of this width or height have no point sources [px].", int, default=2, min=0)
+    medianSmoothTemplate = Field("Smooth templates by a median filter.", bool, default=True)
+    monotonicTemplate = Field("Make templates fall outwards.", bool, default=True)
     minPeakSignificance = RangeField(
-        dtype=float,
-        default=4.0,
-        min=0.0,
-        doc="Least height of a peak above its surroundings, in the difference of Gaussians of sigma and 1.5 sigma "
+        "Least height of a peak above its surroundings, in the difference of Gaussians of sigma and 1.5 sigma "
         "[standard deviations]; the brightest peak of a blend always counts; 0: all do. Lower it along with "
         "detection.thresholdValue (0.8 of it by default).",
+        float,
+        default=4.0,
+        min=0.0,
     )
-    joinSaturatedPeaks = Field(
-        dtype=bool, default=True, doc="Make one object of the peaks about a saturated core and its trail."
-    )
+    joinSaturatedPeaks = Field("Make one object of the peaks about a saturated core and its trail.", bool, default=True)
 
 
-class SourceDeblendTask:
+class SourceDeblendTask(Task[SourceDeblendConfig]):
     """Take blends apart.
 
     Parameters
@@ -116,9 +99,7 @@ class SourceDeblendTask:
     """
 
     def __init__(self, config: SourceDeblendConfig, name: str, schema: Schema) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
+        super().__init__(config, name)
         for column in _COLUMNS:
             if column.name not in schema:
                 schema.add(column)

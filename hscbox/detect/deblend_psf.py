@@ -93,15 +93,8 @@ def fit_point_sources(
 
     def fit(which: IntArray, drawn: _Drawn, neighbours: _Drawn, derivatives: bool) -> FloatArray:
         near = (neighbours[0], neighbours[1] - origin[0], neighbours[2] - origin[1])
-        return fit_peaks(
-            region,
-            (peak_x, peak_y, *near),
-            which,
-            drawn[0][which],
-            drawn[1][which] - origin[0],
-            drawn[2][which] - origin[1],
-            derivatives,
-        )
+        stamps, x0, y0 = drawn[0][which], drawn[1][which], drawn[2][which]
+        return fit_peaks(region, (peak_x, peak_y, *near), which, stamps, x0 - origin[0], y0 - origin[1], derivatives)
 
     every = np.arange(len(x))
     fixed = fit(every, at_peak, at_peak, False)

@@ -6,8 +6,8 @@ lsst/meas_algorithms b99accf8, python/lsst/meas/algorithms/detection.py).
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from lsst.pex.config import ChoiceField, Config, ConfigField, Field, ListField, RangeField
@@ -22,7 +22,7 @@ from ..image.mask import mask_bits
 from ..numerics.arrays import Float32Array, Int32Array
 from ..numerics.convolve import kernel_width, smooth
 from ..numerics.statistics import clipped_mean
-from ..task_metadata import timed_method
+from ..task_metadata import Task, timed_method
 from .background import BackgroundConfig, fit_background
 from .footprints import Detections, find_footprints, grow_footprints
 from .shoulders import add_shoulder_peaks
@@ -35,46 +35,40 @@ class SourceDetectionConfig(Config):
     """How sources are detected."""
 
     thresholdType = ChoiceField(
-        dtype=str,
+        "Unit of thresholdValue.",
+        str,
         default="stdev",
-        doc="Unit of thresholdValue.",
         allowed={
             "stdev": "clipped standard deviation of the smoothed image",
             "value": "counts of the smoothed image",
         },
     )
-    thresholdValue = RangeField(dtype=float, default=5.0, min=0.0, doc="Threshold; larger finds fewer sources.")
+    thresholdValue = RangeField("Threshold; larger finds fewer sources.", float, default=5.0, min=0.0)
     includeThresholdMultiplier = RangeField(
-        dtype=float, default=1.0, min=1.0, doc="A footprint counts only if a pixel reaches this times the threshold."
+        "A footprint counts only if a pixel reaches this times the threshold.", float, default=1.0, min=1.0
     )
     thresholdPolarity = ChoiceField(
-        dtype=str,
+        "Which pixels make sources.",
+        str,
         default="positive",
-        doc="Which pixels make sources.",
         allowed={"positive": "bright ones; dark ones only protect the background"},
     )
-    minPixels = RangeField(dtype=int, default=1, min=1, doc="Smallest footprint before growth [px].")
-    nSigmaToGrow = RangeField(
-        dtype=float, default=2.4, min=0.0, doc="Growth of footprints in units of the sigma of the PSF."
-    )
-    isotropicGrow = Field(dtype=bool, default=True, doc="Grow by a disc; otherwise by a diamond.")
-    returnOriginalFootprints = Field(
-        dtype=bool, default=False, doc="Give the catalogue footprints as they are before growth."
-    )
-    reEstimateBackground = Field(
-        dtype=bool, default=True, doc="Fit the background again without the sources and subtract it."
-    )
-    adjustBackground = Field(dtype=float, default=0.0, doc="Level added to the background fitted again [ADU].")
-    background = ConfigField(dtype=BackgroundConfig, doc="The background fitted again.")
+    minPixels = RangeField("Smallest footprint before growth [px].", int, default=1, min=1)
+    nSigmaToGrow = RangeField("Growth of footprints in units of the sigma of the PSF.", float, default=2.4, min=0.0)
+    isotropicGrow = Field("Grow by a disc; otherwise by a diamond.", bool, default=True)
+    returnOriginalFootprints = Field("Give the catalogue footprints as they are before growth.", bool, default=False)
+    reEstimateBackground = Field("Fit the background again without the sources and subtract it.", bool, default=True)
+    adjustBackground = Field("Level added to the background fitted again [ADU].", float, default=0.0)
+    background = ConfigField("The background fitted again.", BackgroundConfig)
     statsMask = ListField(
-        dtype=str, default=["BAD", "SAT", "EDGE", "NO_DATA"], doc="Mask planes left out of the standard deviation."
+        "Mask planes left out of the standard deviation.", str, default=["BAD", "SAT", "EDGE", "NO_DATA"]
     )
     shoulderSignificance = RangeField(
-        dtype=float,
+        "Least height of a source on the shoulder of a brighter one, in the difference of Gaussians "
+        "[standard deviations]; larger finds fewer, 0 looks for none.",
+        float,
         default=4.0,
         min=0.0,
-        doc="Least height of a source on the shoulder of a brighter one, in the difference of Gaussians "
-        "[standard deviations]; larger finds fewer, 0 looks for none.",
     )
 
 
@@ -98,13 +92,8 @@ class DetectionResult:
     """Threshold in the smoothed image [ADU]."""
 
 
-class SourceDetectionTask:
+class SourceDetectionTask(Task[SourceDetectionConfig]):
     """Find the sources of an exposure."""
-
-    def __init__(self, config: SourceDetectionConfig, name: str) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
 
     @timed_method
     def run(self, exposure: Exposure, *, sigma: float | None = None) -> DetectionResult:
@@ -137,30 +126,17 @@ class SourceDetectionTask:
         _set_edge(exposure.mask, border)
         n_grow = int(self.config.nSigmaToGrow * sigma + 0.5)
         threshold = self._threshold(smoothed, exposure.mask)
-        positive = find_footprints(
+        find = partial(
+            find_footprints,
             smoothed,
             threshold,
             include_multiplier=self.config.includeThresholdMultiplier,
             min_pixels=self.config.minPixels,
             border=border,
         )
-        positive = add_shoulder_peaks(
-            positive,
-            image,
-            smoothed,
-            exposure.variance,
-            exposure.mask,
-            sigma,
-            self.config.shoulderSignificance,
-        )
-        negative = find_footprints(
-            smoothed,
-            threshold,
-            include_multiplier=self.config.includeThresholdMultiplier,
-            min_pixels=self.config.minPixels,
-            border=border,
-            negative=True,
-        )
+        significance = self.config.shoulderSignificance
+        positive = add_shoulder_peaks(find(), image, smoothed, exposure.variance, exposure.mask, sigma, significance)
+        negative = find(negative=True)
         grown = self._grow(positive, n_grow, exposure.mask, "DETECTED")
         self._grow(negative, n_grow, exposure.mask, "DETECTED_NEGATIVE")
         chosen = positive if self.config.returnOriginalFootprints else grown

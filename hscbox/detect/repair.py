@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from lsst.pex.config import ChoiceField, Config, ConfigField, Field, RangeField
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
 from ..numerics.statistics import median
-from ..task_metadata import timed_method
+from ..task_metadata import Task, timed_method
 from .cosmic_ray_steepness import steepness_of
 from .cosmic_ray_tracks import WIDEST
 from .cosmic_ray_values import replace_pixels
@@ -24,46 +23,44 @@ class CosmicRayConfig(Config):
     """How cosmic rays are found (names of lsst/meas_algorithms, FindCosmicRaysConfig; trackFactor is our own)."""
 
     minSigma = RangeField(
-        dtype=float,
+        "Least height above the mean of two opposite neighbours [standard deviations]; larger finds fewer.",
+        float,
         default=6.0,
         min=0.0,
-        doc="Least height above the mean of two opposite neighbours [standard deviations]; larger finds fewer.",
     )
-    min_DN = RangeField(dtype=float, default=150.0, min=0.0, doc="Least sum of a cosmic ray [ADU]; larger finds fewer.")
+    min_DN = RangeField("Least sum of a cosmic ray [ADU]; larger finds fewer.", float, default=150.0, min=0.0)
     cond3_fac = RangeField(
-        dtype=float, default=2.5, min=0.0, doc="Noise margin of the test against the PSF [standard deviations]."
+        "Noise margin of the test against the PSF [standard deviations].", float, default=2.5, min=0.0
     )
     cond3_fac2 = RangeField(
-        dtype=float,
+        "Factor on the PSF's own ratio of neighbours to centre; smaller protects stars better.",
+        float,
         default=0.4,
         min=0.0,
-        doc="Factor on the PSF's own ratio of neighbours to centre; smaller protects stars better.",
     )
-    niteration = RangeField(dtype=int, default=3, min=0, doc="Largest number of rounds of growth.")
+    niteration = RangeField("Largest number of rounds of growth.", int, default=3, min=0)
     trackFactor = RangeField(
-        dtype=float,
+        "Like cond3_fac2, for following tracks after the growth; 0: tracks are not followed.",
+        float,
         default=0.8,
         min=0.0,
         max=1.0,
-        doc="Like cond3_fac2, for following tracks after the growth; 0: tracks are not followed.",
     )
-    nCrPixelMax = RangeField(
-        dtype=int, default=1_000_000, min=1, doc="More pixels of cosmic rays than this stop the CCD."
-    )
-    keepCRs = Field(dtype=bool, default=False, doc="Only set the mask; do not replace the pixels.")
+    nCrPixelMax = RangeField("More pixels of cosmic rays than this stop the CCD.", int, default=1_000_000, min=1)
+    keepCRs = Field("Only set the mask; do not replace the pixels.", bool, default=False)
 
 
 class RepairConfig(Config):
     """What is repaired."""
 
-    doCosmicRay = Field(dtype=bool, default=True, doc="Find cosmic rays.")
+    doCosmicRay = Field("Find cosmic rays.", bool, default=True)
     doInterpolate = ChoiceField(
-        dtype=bool,
+        "Kept for old override files: defects are interpolated by the instrument signature removal.",
+        bool,
         default=True,
-        doc="Kept for old override files: defects are interpolated by the instrument signature removal.",
         allowed={True: "no effect", False: "no effect"},
     )
-    cosmicray = ConfigField(dtype=CosmicRayConfig, doc="How cosmic rays are found.")
+    cosmicray = ConfigField("How cosmic rays are found.", CosmicRayConfig)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +71,8 @@ class RepairResult:
     """The pixels found; None if not asked for."""
 
 
-class RepairTask:
+class RepairTask(Task[RepairConfig]):
     """Find cosmic rays in an exposure."""
-
-    def __init__(self, config: RepairConfig, name: str) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
 
     @timed_method
     def run(self, exposure: Exposure, *, keep_crs: bool | None = None) -> RepairResult:

@@ -55,7 +55,7 @@ class ArchiveWriter:
     def add(self, name: str, module: str, tables: Sequence[Sequence[Column]], object_id: int | None = None) -> int:
         """Add one object with its tables and return its id, a new one if none is given."""
         number = self.reserve() if object_id is None else object_id
-        rows = [np.array([_rows(table)]) for table in tables]
+        rows = [np.array([len(table[0].values)]) for table in tables]
         self.add_many(name, module, np.array([number]), tables, rows)
         return number
 
@@ -99,14 +99,9 @@ class ArchiveWriter:
             np.concatenate([part[k] for part in self._index]) if self._index else np.zeros(0, np.int64)
             for k in range(5)
         ]
-        fields = ("id", "cat.archive", "cat.persistable", "row0", "nrows")
         columns = [
-            *[
-                Column(title, "J", values, doc=_INDEX_DOCS[title])
-                for title, values in zip(fields, numbers, strict=True)
-            ],
-            Column("name", "64A", names, doc=_INDEX_DOCS["name"]),
-            Column("module", "64A", modules, doc=_INDEX_DOCS["module"]),
+            Column(title, form, values, doc=doc)
+            for (title, form, doc), values in zip(_INDEX, [*numbers, names, modules], strict=True)
         ]
         index_cards = [
             card("EXTTYPE", "ARCHIVE_INDEX"),
@@ -140,7 +135,7 @@ class StoredObject:
     name: str
     module: str
     tables: list[dict[str, Any]]
-    """Its rows of each of its tables: column name to array (rows, ...), list of str, or list of arrays."""
+    """Its rows of each of its tables: column name to array (rows, ...) or list of arrays."""
 
 
 class ArchiveReader:
@@ -162,19 +157,20 @@ class ArchiveReader:
         if str(header.get("EXTTYPE", "")).strip() != "ARCHIVE_INDEX" or "AR_NCAT" not in header:
             where = units[0].path if units else "The file"
             raise DamagedInputError(f"{where} has no archive index where AR_HDU points")
-        self._path = units[0].path
+        self.path = units[0].path
+        """The file."""
         n_catalogues = int(header["AR_NCAT"])
         if not 1 <= n_catalogues <= len(units):
             raise DamagedInputError(
-                f"{self._path} should have {n_catalogues} archive tables, but {len(units)} units are left"
+                f"{self.path} should have {n_catalogues} archive tables, but {len(units)} units are left"
             )
         self.index = read_table(units[0])
         """Columns of the index, in file order."""
         self._units = list(units[1:n_catalogues])
         self._read: dict[int, dict[str, Any]] = {}
-        wanted = {"id", "cat.archive", "cat.persistable", "row0", "nrows", "name", "module"}
+        wanted = {title for title, _, _ in _INDEX}
         if not wanted <= set(self.index):
-            raise DamagedInputError(f"{self._path} has an archive index without {sorted(wanted - set(self.index))}")
+            raise DamagedInputError(f"{self.path} has an archive index without {sorted(wanted - set(self.index))}")
         order = np.lexsort((self.index["cat.persistable"], self.index["id"]))
         self._rows: dict[int, list[int]] = {}
         for row in order.tolist():
@@ -192,7 +188,7 @@ class ArchiveReader:
             There is no such table.
         """
         if not 1 <= number <= len(self._units):
-            raise DamagedInputError(f"{self._path} has no archive table {number}; it has {len(self._units)}")
+            raise DamagedInputError(f"{self.path} has no archive table {number}; it has {len(self._units)}")
         if number not in self._read:
             columns = read_table(self._units[number - 1])
             self._read[number] = {
@@ -210,7 +206,7 @@ class ArchiveReader:
             The archive has no such object.
         """
         if object_id not in self._rows:
-            raise DamagedInputError(f"{self._path} has no object {object_id} in its archive")
+            raise DamagedInputError(f"{self.path} has no object {object_id} in its archive")
         rows = self._rows[object_id]
         tables = []
         for row in rows:
@@ -221,25 +217,21 @@ class ArchiveReader:
             columns = self.table(number)
             length = min(len(values) for values in columns.values())
             if first < 0 or count < 0 or first + count > length:
-                raise DamagedInputError(f"{self._path}: rows of archive object {object_id} lie outside their table")
+                raise DamagedInputError(f"{self.path}: rows of archive object {object_id} lie outside their table")
             tables.append({name: values[first : first + count] for name, values in columns.items()})
-        return StoredObject(object_id, self.index["name"][rows[0]], self.index["module"][rows[0]], tables)
+        return StoredObject(object_id, str(self.index["name"][rows[0]]), str(self.index["module"][rows[0]]), tables)
 
 
-_INDEX_DOCS = {
-    "id": "Archive ID of the persistable object that owns a block of rows",
-    "cat.archive": "1-based number of the data catalog",
-    "cat.persistable": "0-based index of the catalog within the object",
-    "row0": "First row of the block",
-    "nrows": "Number of rows of the block",
-    "name": "Class name of the object",
-    "module": "Python module of the class",
-}
-
-
-def _rows(table: Sequence[Column]) -> int:
-    values = table[0].values
-    return len(values.lengths) if isinstance(values, VariableArray) else len(values)
+_INDEX = (
+    ("id", "J", "Archive ID of the persistable object that owns a block of rows"),
+    ("cat.archive", "J", "1-based number of the data catalog"),
+    ("cat.persistable", "J", "0-based index of the catalog within the object"),
+    ("row0", "J", "First row of the block"),
+    ("nrows", "J", "Number of rows of the block"),
+    ("name", "64A", "Class name of the object"),
+    ("module", "64A", "Python module of the class"),
+)
+"""Name, format and documentation of the columns of the index."""
 
 
 def _joined(parts: Sequence[Sequence[Column]]) -> list[Column]:
@@ -252,10 +244,4 @@ def _joined(parts: Sequence[Sequence[Column]]) -> list[Column]:
 
 
 def _concatenated(pieces: list[Any]) -> Any:
-    if isinstance(pieces[0], VariableArray):
-        return VariableArray(
-            np.concatenate([piece.values for piece in pieces]), np.concatenate([piece.lengths for piece in pieces])
-        )
-    if isinstance(pieces[0], list):
-        return [item for piece in pieces for item in piece]
-    return np.concatenate([np.asarray(piece) for piece in pieces])
+    return VariableArray.joined(pieces) if isinstance(pieces[0], VariableArray) else np.concatenate(pieces)

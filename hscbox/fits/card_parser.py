@@ -10,9 +10,9 @@ import re
 import struct
 from functools import lru_cache
 
-__all__ = ["CARD_LENGTH", "parse_card", "parse_header"]
+from .structure import CARD_SIZE
 
-CARD_LENGTH = 80
+__all__ = ["parse_card", "parse_header"]
 
 _COMMENTARY = {"COMMENT", "HISTORY", "", "END"}
 _STRING = re.compile(r"'((?:[^']|'')*)'")
@@ -59,7 +59,7 @@ def parse_header(data: bytes) -> dict[str, object]:
     Of a repeated keyword the first card counts, as in astropy. Commentary is left out.
     """
     # Five times faster than slices, and the half of the time that is left when cards repeat.
-    cards = struct.unpack(f"{CARD_LENGTH}s" * (len(data) // CARD_LENGTH), data)
+    cards = struct.unpack(f"{CARD_SIZE}s" * (len(data) // CARD_SIZE), data)
     header: dict[str, object] = {}
     if b"CONTINUE" in data:
         _join_continued(cards, header)

@@ -11,11 +11,10 @@ import re
 import numpy as np
 
 from .metadata import CardValue, Metadata
+from .structure import CARD_SIZE, padding
 
-__all__ = ["CARD_SIZE", "card", "end_and_padding", "metadata_cards"]
+__all__ = ["card", "end_and_padding", "metadata_cards"]
 
-CARD_SIZE = 80
-_BLOCK = 2880
 _STANDARD = re.compile(r"[A-Z0-9_-]{1,8}")
 
 
@@ -54,7 +53,7 @@ def metadata_cards(metadata: Metadata) -> list[str]:
 
 def end_and_padding(n_cards: int) -> str:
     """Return the END card and the blanks that fill the last header block after `n_cards` cards."""
-    return "END".ljust(CARD_SIZE) + " " * (-(n_cards + 1) * CARD_SIZE % _BLOCK)
+    return "END".ljust(CARD_SIZE) + " " * padding((n_cards + 1) * CARD_SIZE)
 
 
 def _number(value: bool | int | float) -> str:

@@ -11,18 +11,17 @@ import re
 from pathlib import Path
 
 from ..errors import DamagedInputError, MissingInputError
-from .card_parser import CARD_LENGTH, parse_header
+from .card_parser import parse_header
 from .header_source import GzipSource, PlainSource, Source
+from .structure import BLOCK, CARD_SIZE, data_size, padding
 
 __all__ = ["read_primary_header"]
 
-_BLOCK = 2880
 # 5 blocks hold the header of a raw frame; one more saves a second read of longer ones.
-_FIRST_READ = 6 * _BLOCK
+_FIRST_READ = 6 * BLOCK
 _LONGEST_HEADER = 1 << 20
 _MOST_HDUS = 1000
-_END = b"END" + 77 * b" "
-_BITPIX = {8, 16, 32, 64, -32, -64}
+_END = b"END".ljust(CARD_SIZE)
 # Cards that describe the table around a compressed image, or its storage.
 _TABLE_CARD = re.compile(
     r"XTENSION|BITPIX|NAXIS\d*|[PG]COUNT|TFIELDS|THEAP|CHECKSUM|DATASUM|T(?:TYPE|FORM|UNIT|DIM|NULL|SCAL|ZERO|DISP)\d+"
@@ -86,7 +85,11 @@ def _read_hdu(path: Path | str, source: Source, start: int) -> tuple[dict[str, o
     """Return the header that begins at byte `start`, and the first byte behind the HDU's data."""
     cards, length = _header_cards(path, source, start)
     header = parse_header(cards)
-    end = start + length + _data_size(path, header)
+    try:
+        size = data_size(header)
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
+    end = start + length + size + padding(size)
     source.check_size(end, has_more=header.get("EXTEND") is True or start > 0)
     return header, end
 
@@ -101,38 +104,13 @@ def _header_cards(path: Path | str, source: Source, start: int) -> tuple[bytes, 
             raise _damaged(path, what)
         end = data.find(_END)
         # A comment may contain the same characters, though not where a card begins.
-        while end >= 0 and end % CARD_LENGTH:
+        while end >= 0 and end % CARD_SIZE:
             end = data.find(_END, end + 1)
         if end >= 0:
-            return data[:end], (end + CARD_LENGTH + _BLOCK - 1) // _BLOCK * _BLOCK
+            return data[:end], end + CARD_SIZE + padding(end + CARD_SIZE)
         if len(data) < size or size > _LONGEST_HEADER:
             raise _damaged(path, "its header has no END card")
         size *= 4
-
-
-def _data_size(path: Path | str, header: dict[str, object]) -> int:
-    """Return the length of the data in bytes, padding included, as the header promises it."""
-
-    def size(keyword: str, default: int | None = None) -> int:
-        value = header.get(keyword, default)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise _damaged(path, f"{keyword} = {value!r} is not a size")
-        return value
-
-    bitpix = header.get("BITPIX")
-    if bitpix not in _BITPIX:
-        raise _damaged(path, f"BITPIX = {bitpix!r} is not allowed")
-    axes = size("NAXIS")
-    if axes > 999:
-        raise _damaged(path, f"NAXIS = {axes} is not allowed")
-    if axes == 0:
-        return 0
-    pixels = 1
-    for axis in range(1, axes + 1):
-        pixels *= size(f"NAXIS{axis}")
-    assert isinstance(bitpix, int)
-    length = abs(bitpix) // 8 * size("GCOUNT", 1) * (size("PCOUNT", 0) + pixels)
-    return (length + _BLOCK - 1) // _BLOCK * _BLOCK
 
 
 def _image_header(table: dict[str, object]) -> dict[str, object]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from ..errors import DamagedInputError
+from .structure import padding
 
 __all__ = ["GzipSource", "PlainSource", "Source"]
 
@@ -121,7 +122,7 @@ class GzipSource:
         if self._size == end:
             return True
         plausible = self._counted or self._size <= _LARGEST_RATIO * self._plain.size
-        return has_more and self._size > end and self._size % 2880 == 0 and plausible
+        return has_more and self._size > end and padding(self._size) == 0 and plausible
 
     def _count(self) -> int:
         """Return the true unpacked size."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
 __all__ = ["CardValue", "Metadata"]
 
@@ -57,10 +57,10 @@ class Metadata(MutableMapping[str, CardValue]):
         if comment:
             self._comments[key] = comment
 
-    def add(self, key: str, value: CardScalar) -> None:
-        """Append a value to those that the key already has."""
+    def add(self, key: str, value: CardScalar, comment: str = "") -> None:
+        """Append a value to those that the key already has; the comment counts with the first."""
         if key not in self._values:
-            self[key] = value
+            self.set(key, value, comment)
             return
         present = self._values[key]
         self._values[key] = [*present, value] if isinstance(present, list) else [present, value]
@@ -68,6 +68,13 @@ class Metadata(MutableMapping[str, CardValue]):
     def comment(self, key: str) -> str:
         """Return the comment of a key, "" if it has none."""
         return self._comments.get(key, "")
+
+    def without(self, drop: Callable[[str], bool]) -> Metadata:
+        """Return an independent copy without the keys of which `drop` says so."""
+        result = self.copy()
+        for key in filter(drop, self):
+            del result[key]
+        return result
 
     def copy(self) -> Metadata:
         """Return an independent copy, comments included."""

@@ -1,4 +1,9 @@
-"""Read FITS files with suspicion: whole, of the promised size, with the right checksums, or not at all."""
+"""Read FITS files with suspicion: whole, of the promised size, with the right checksums, or not at all.
+
+Cards are parsed by astropy, and tiles unpacked; data are read and summed here. Measured on an exposure of three
+planes of 4176 x 2048 pixels (105 MB in memory, astropy 8.0.2, numpy 2.4.6, 2026-11-29): 0.04 core-seconds and 66 MB
+beside the planes; by astropy, with checksums and native byte order, 0.12 core-seconds and 164 MB.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,9 @@ import io
 import sys
 import warnings
 import zlib
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,14 +25,12 @@ from numpy.typing import NDArray
 
 from ..errors import DamagedInputError, MissingInputError
 from ..machine.mounts import missing_link_remedy
-from .cards import CARD_SIZE
-from .checked import open_checked
+from .card_parser import parse_header
 from .metadata import Metadata
-from .write import BLOCK, array_sum, word_sum
+from .structure import BLOCK, CARD_SIZE, DTYPES, array_sum, data_size, padding, word_sum
 
-__all__ = ["ReadUnit", "header_metadata", "naming", "read_content", "read_first_header", "read_units"]
+__all__ = ["ReadUnit", "naming", "read_image", "read_metadata", "read_units"]
 
-_TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _MAX_CONTENT = 1 << 30
 _MAX_HEADER_BLOCKS = 2000
 
@@ -37,47 +40,43 @@ class ReadUnit:
     """One header and data unit of a file that was read."""
 
     path: Path
-    header: fits.Header
+    header: dict[str, Any]
+    """Values by keyword in upper case; of a repeated one the first counts."""
+    source: fits.Header | None = None
+    """As astropy understands it; None of a raw frame."""
     data: bytes = b""
     """The data as they stand in the file, without padding; empty for images and for units that were skipped."""
     stored: NDArray[Any] | None = None
-    """Stored numbers of an image in native byte order, (height, width); None if skipped."""
+    """Stored numbers of an image in native byte order, (..., height, width); None if skipped."""
+
+    def metadata(self, drop: Callable[[str], bool] = lambda keyword: False) -> Metadata:
+        """Return the cards as metadata, but for keywords of which `drop` says so.
+
+        Repeated keywords become lists, undefined values are left out.
+        """
+        return _metadata(self.source, drop)
 
     @property
     def is_image(self) -> bool:
-        """Whether the unit is a two-dimensional image."""
-        return _is_image(self.header) or (self.stored is not None and self.stored.ndim == 2)
+        """Whether the unit is a two-dimensional image that was read."""
+        return self.stored is not None and self.stored.ndim == 2
 
-    def array(self) -> NDArray[Any]:
+    def array(self, axes: int = 2) -> NDArray[Any]:
         """Return the pixels in native byte order, BSCALE and BZERO applied.
 
         Raises
         ------
         DamagedInputError
-            The unit is not an image.
+            The unit is not an image of so many axes.
         """
-        if self.stored is None:
-            raise DamagedInputError(f"{self.path} has no two-dimensional image where one is expected")
+        if self.stored is None or self.stored.ndim != axes:
+            raise DamagedInputError(f"{self.path} has no image of {axes} axes where one is expected")
         scale, zero = self.header.get("BSCALE", 1), self.header.get("BZERO", 0)
-        if (scale == 1 and zero == 0) or self.header.get("ZIMAGE", False):
+        if scale == 1 and zero == 0:
             return self.stored
         if scale == 1 and zero == 32768 and self.stored.dtype == np.int16:
             return self.stored.view(np.uint16) ^ np.uint16(32768)
         return self.stored * np.float64(scale) + np.float64(zero)
-
-
-def read_content(path: Path | str) -> bytes:
-    """Return the bytes of a file, decompressed if it is gzipped.
-
-    Raises
-    ------
-    MissingInputError
-        The file cannot be opened.
-    DamagedInputError
-        The gzip stream is damaged or unreasonably long.
-    """
-    with _open(Path(path)) as stream:
-        return stream.read()
 
 
 def read_units(path: Path | str, skip: Container[str] = ()) -> list[ReadUnit]:
@@ -99,29 +98,19 @@ def read_units(path: Path | str, skip: Container[str] = ()) -> list[ReadUnit]:
     """
     path = Path(path)
     units: list[ReadUnit] = []
-    with _open(path) as stream:
+    with naming(path), _open(path) as stream:
         total = stream.seek(0, io.SEEK_END)
         start = 0
         while start < total:
             stream.seek(start)
-            text, header = _read_header(path, stream, start)
-            try:
-                size = _data_size(header)
-            except (KeyError, TypeError, ValueError, fits.VerifyError) as error:
-                raise DamagedInputError(f"{path} has a header that makes no sense: {error}") from error
-            end = start + len(text) + size + -size % BLOCK
-            if end > total:
-                raise DamagedInputError(
-                    f"{path} has {total} bytes, its headers promise at least {end}",
-                    remedy="The file was truncated: fetch it again",
-                    size=total,
-                    expected=end,
-                )
+            text = _header_text(path, stream, start)
+            source, header = _parse(path, text)
+            size = _promised(path, header, start + len(text), total)
             if str(header.get("EXTTYPE", "")).strip() in skip:
-                units.append(ReadUnit(path, header))
+                units.append(ReadUnit(path, header, source))
             else:
-                units.append(_read_data(path, stream, text, header, size))
-            start = end
+                units.append(replace(_read_data(path, stream, header, size, text), source=source))
+            start += len(text) + size + padding(size)
     if not units:
         raise DamagedInputError(f"{path} is empty", remedy="Fetch it again")
     if any("ZIMAGE" in unit.header for unit in units):
@@ -129,8 +118,32 @@ def read_units(path: Path | str, skip: Container[str] = ()) -> list[ReadUnit]:
     return units
 
 
-def read_first_header(path: Path | str) -> fits.Header:
-    """Return the primary header of a file without reading its data.
+def read_image(path: Path | str) -> NDArray[Any]:
+    """Return the pixels of the image that a file begins with, BSCALE and BZERO applied; for raw frames.
+
+    Cards that break the standard do no harm here, and the header's own sum is not checked: headers of raw frames are
+    what the telescope wrote, and corrected by people. What follows the image is not read.
+
+    Raises
+    ------
+    MissingInputError, DamagedInputError
+        The file cannot be opened, is truncated, fails its DATASUM, or has no two-dimensional image there.
+    """
+    path = Path(path)
+    with _open(path) as stream:
+        total = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        text = _header_text(path, stream, 0)
+        header = parse_header(text)
+        size = _promised(path, header, len(text), total)
+        unit = _read_data(path, stream, header, size)
+    if not header["NAXIS"]:
+        unit = next((unit for unit in _decompressed(path) if unit.is_image), unit)
+    return unit.array()
+
+
+def read_metadata(path: Path | str, drop: Callable[[str], bool]) -> Metadata:
+    """Return the primary header of a file as `ReadUnit.metadata`, without reading its data.
 
     Raises
     ------
@@ -141,7 +154,7 @@ def read_first_header(path: Path | str) -> fits.Header:
     """
     path = Path(path)
     with _open(path) as stream:
-        return _read_header(path, stream, 0)[1]
+        return _metadata(_parse(path, _header_text(path, stream, 0))[0], drop)
 
 
 @contextmanager
@@ -165,17 +178,13 @@ def naming(path: Path | str) -> Iterator[None]:
         ) from error
 
 
-def header_metadata(header: fits.Header) -> Metadata:
-    """Return the cards of a header as metadata: repeated keywords become lists, undefined values are left out."""
+def _metadata(source: fits.Header, drop: Callable[[str], bool]) -> Metadata:
     metadata = Metadata()
-    for item in header.cards:
-        value = item.value
-        if not item.keyword or isinstance(value, fits.card.Undefined):
-            continue
-        if item.keyword in metadata:
-            metadata.add(item.keyword, value)
-        else:
-            metadata.set(item.keyword, value, item.comment)
+    for item in source.cards:
+        if item.keyword and not drop(item.keyword) and isinstance(item.value, bool | int | float | str):
+            # astropy turns the lower case of HIERARCH keywords into upper case.
+            name = item.image[9:].partition("=")[0].strip() if item.image.startswith("HIERARCH ") else item.keyword
+            metadata.add(name, item.value, item.comment)
     return metadata
 
 
@@ -202,7 +211,7 @@ def _open(path: Path) -> Iterator[BinaryIO]:
     yield io.BytesIO(content)
 
 
-def _read_header(path: Path, stream: BinaryIO, start: int) -> tuple[bytes, fits.Header]:
+def _header_text(path: Path, stream: BinaryIO, start: int) -> bytes:
     text = b""
     for _ in range(_MAX_HEADER_BLOCKS):
         block = stream.read(BLOCK)
@@ -214,79 +223,95 @@ def _read_header(path: Path, stream: BinaryIO, start: int) -> tuple[bytes, fits.
             break
     if len(text) % BLOCK or not _has_end(text[-BLOCK:]):
         raise DamagedInputError(f"{path} has a header without end", remedy="The file was truncated: fetch it again")
-    return text, _parse(path, text)
-
-
-def _read_data(path: Path, stream: BinaryIO, text: bytes, header: fits.Header, size: int) -> ReadUnit:
-    padding = -size % BLOCK
-    if not _is_image(header):
-        content = stream.read(size + padding)
-        _check_sums(path, header, text, word_sum(content))
-        return ReadUnit(path, header, content[:size])
-    shape = header["NAXIS2"], header["NAXIS1"]
-    pixels = np.empty(shape, dtype=_TYPES[header["BITPIX"]])
-    stream.readinto(pixels.reshape(-1).view(np.uint8).data)  # type: ignore[attr-defined]
-    rest = stream.read(padding)
-    swapped = pixels
-    if sys.byteorder == "little":
-        swapped = pixels.byteswap(inplace=True).view(pixels.dtype.newbyteorder("="))
-    _check_sums(path, header, text, array_sum(swapped, rest))
-    return ReadUnit(path, header, stored=swapped)
+    return text
 
 
 def _has_end(chunk: bytes) -> bool:
     return any(chunk[k : k + 8] == b"END     " for k in range(0, BLOCK, CARD_SIZE))
 
 
-def _parse(path: Path, text: bytes) -> fits.Header:
+def _promised(path: Path, header: dict[str, Any], first: int, total: int) -> int:
+    """Return the size of the data that begin at byte `first` of `total`, which a file must have to be believed."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", AstropyWarning)
-            header = fits.Header.fromstring(text)
-            # Cards are parsed when looked at: look now, so that a bad one is reported with the file's name.
-            for item in header.cards:
-                _ = item.value
-            return header
-    except (AstropyWarning, fits.VerifyError, ValueError, UnicodeDecodeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DamagedInputError(f"{path} has a header that cannot be read: {reason}") from error
+        size = data_size(header)
+    except ValueError as error:
+        raise DamagedInputError(f"{path} has a header that makes no sense: {error}") from error
+    end = first + size + padding(size)
+    if end > total:
+        raise DamagedInputError(
+            f"{path} has {total} bytes, its headers promise at least {end}",
+            remedy="The file was truncated: fetch it again",
+            size=total,
+            expected=end,
+        )
+    return size
 
 
-def _is_image(header: fits.Header) -> bool:
-    return str(header.get("XTENSION", "IMAGE")).strip() == "IMAGE" and header.get("NAXIS") == 2
+def _read_data(path: Path, stream: BinaryIO, header: dict[str, Any], size: int, text: bytes = b"") -> ReadUnit:
+    """Read what follows a header and check its sum, and that of the header if its `text` is given."""
+    summed = any(str(header.get(key, "")).strip() for key in ("DATASUM", "CHECKSUM"))
+    if str(header.get("XTENSION", "IMAGE")).strip() != "IMAGE" or not header["NAXIS"]:
+        content = stream.read(size + padding(size))
+        if summed:
+            _check_sums(path, header, text, word_sum(content))
+        return ReadUnit(path, header, data=content[:size])
+    shape = [header[f"NAXIS{axis}"] for axis in range(header["NAXIS"], 0, -1)]
+    pixels = np.empty(shape, dtype=DTYPES[header["BITPIX"]])
+    stream.readinto(pixels.reshape(-1).view(np.uint8).data)  # type: ignore[attr-defined]
+    rest = stream.read(size + padding(size) - pixels.nbytes)
+    if sys.byteorder == "little":
+        pixels = pixels.byteswap(inplace=True).view(pixels.dtype.newbyteorder("="))
+    if summed:
+        _check_sums(path, header, text, array_sum(pixels, rest))
+    return ReadUnit(path, header, stored=pixels)
 
 
-def _data_size(header: fits.Header) -> int:
-    lengths = [header[f"NAXIS{axis + 1}"] for axis in range(header["NAXIS"])]
-    if header["BITPIX"] not in _TYPES or any(not isinstance(n, int) or n < 0 for n in lengths):
-        raise ValueError(f"BITPIX = {header['BITPIX']}, axes {lengths}")
-    if not lengths:
-        return 0
-    items = header.get("PCOUNT", 0)
-    product = 1
-    for length in lengths:
-        product *= length
-    if items < 0 or header.get("GCOUNT", 1) != 1:
-        raise ValueError(f"PCOUNT = {items}, GCOUNT = {header.get('GCOUNT')}")
-    return int(abs(header["BITPIX"]) // 8 * (product + items))
-
-
-def _check_sums(path: Path, header: fits.Header, text: bytes, data_sum: int) -> None:
+def _check_sums(path: Path, header: dict[str, Any], text: bytes, data_sum: int) -> None:
     stated = str(header.get("DATASUM", "")).strip()
     # Modulo, because zero and minus zero are the same number to a ones' complement sum.
     if stated and (not stated.isdigit() or (int(stated) - data_sum) % 0xFFFFFFFF):
         raise DamagedInputError(
             f"{path} fails its checksum: DATASUM is {stated}, the data add up to {data_sum}", remedy="Fetch it again"
         )
-    if str(header.get("CHECKSUM", "")).strip() and word_sum(text, data_sum) not in (0, 0xFFFFFFFF):
+    if text and str(header.get("CHECKSUM", "")).strip() and word_sum(text, data_sum) not in (0, 0xFFFFFFFF):
         raise DamagedInputError(f"{path} fails the checksum of a header", remedy="Fetch it again")
 
 
+@contextmanager
+def _strictly(path: Path, what: str) -> Iterator[None]:
+    """Make an error that names the file of whatever astropy says: a warning means a file is not what it says it is."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", AstropyWarning)
+            yield
+    except (AstropyWarning, OSError, ValueError, fits.VerifyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DamagedInputError(f"{path} {what}: {reason}", remedy="Fetch or make the file again") from error
+
+
+def _parse(path: Path, text: bytes) -> tuple[fits.Header, dict[str, Any]]:
+    with _strictly(path, "has a header that cannot be read"):
+        source = fits.Header.fromstring(text)
+        # Cards are parsed when looked at: look now, so that a bad one is reported with the file's name.
+        return source, _values(source)
+
+
+def _values(source: fits.Header) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for item in source.cards:
+        values.setdefault(item.keyword, None if isinstance(item.value, fits.card.Undefined) else item.value)
+    return values
+
+
 def _decompressed(path: Path) -> list[ReadUnit]:
-    with open_checked(path) as hdus:
+    with _strictly(path, "is not a valid FITS file"), fits.open(path, memmap=False) as hdus:
         units = []
         for hdu in hdus:
             image = None if hdu.data is None or hdu.is_image is False else np.asarray(hdu.data)
             native = None if image is None else image.astype(image.dtype.newbyteorder("="))
-            units.append(ReadUnit(path, hdu.header.copy(), stored=native))
+            source = hdu.header.copy()
+            # astropy has applied them; in its header they stay.
+            for keyword in ("BSCALE", "BZERO"):
+                source.remove(keyword, ignore_missing=True)
+            units.append(ReadUnit(path, _values(source), source, stored=native))
         return units

@@ -1,10 +1,13 @@
-"""Columns of binary tables, to and from bytes: the part of FITS tables that afw archives use."""
+"""Binary tables, to and from bytes: columns of numbers, texts, bits, and arrays of fixed or variable length.
+
+Archives, catalogues and the generator's truth are made of these columns. Source: FITS standard 4.0, section 7.3.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,20 +19,33 @@ from .cards import card
 from .read import ReadUnit
 from .write import FitsUnit
 
-__all__ = ["Column", "VariableArray", "read_table", "table_unit"]
+__all__ = ["Column", "VariableArray", "read_columns", "read_table", "table_unit"]
 
-_CODES = {"B": "u1", "I": "i2", "J": "i4", "K": "i8", "E": "f4", "D": "f8", "A": "S", "L": "u1", "X": "u1"}
-_FORMAT = re.compile(r"\s*(\d*)(Q|P)?([BIJKEDALX])(?:\((\d*)\))?\s*$")
+_DTYPES = {
+    **{"L": "S1", "X": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8", "A": "S1"},
+    **{"C": ">c8", "M": ">c16"},
+}
+_FORMAT = re.compile(r"\s*(\d*)([QP]?)([LXBIJKEDACM])")
+_UNSIGNED = {("i2", 32768): "u2", ("i4", 1 << 31): "u4", ("u1", -128): "i1"}
+"""Stored type and offset that stand for a type FITS does not have."""
 
 
-@dataclass(frozen=True)
 class VariableArray:
     """A column of arrays of different lengths."""
 
-    values: NDArray[Any]
-    """All arrays joined."""
-    lengths: IntArray
-    """Length of each, (rows,)."""
+    def __init__(self, values: NDArray[Any], lengths: IntArray) -> None:
+        self.values = values
+        """All arrays joined."""
+        self.lengths = lengths
+        """Length of each, (rows,)."""
+
+    @classmethod
+    def joined(cls, pieces: Sequence[VariableArray]) -> VariableArray:
+        """Return the rows of all `pieces`."""
+        return cls(np.concatenate([one.values for one in pieces]), np.concatenate([one.lengths for one in pieces]))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
 
     def split(self) -> list[NDArray[Any]]:
         """Return the arrays one by one, as views."""
@@ -38,151 +54,218 @@ class VariableArray:
 
 @dataclass(frozen=True)
 class Column:
-    """A column to be written."""
+    """A column, to be written or as it was read."""
 
     name: str
     format: str
-    """J, K, E, D, B; with a count for arrays (9D) and strings (64A); QE, QJ for arrays of variable length."""
+    """J, K, I, E, D, B; with a count for arrays (9D), texts (64A), bits (11X); QE, QJ, ... for variable length."""
     values: Any
-    """Array (rows,), (rows, count), list of str, or a `VariableArray` for Q."""
+    """Array (rows,), (rows, count), list of str, or a `VariableArray` for Q; None if read and of no use here."""
     unit: str = ""
     doc: str = ""
-    is_array: bool = False
-    """Say "Array" even if the count is 1; counts above 1 say so by themselves."""
+    kind: str | None = None
+    """Class of the field in lsst.afw.table, "" for none; by default what follows from the format."""
+    comment: str = ""
+    """Of the name; by default `doc`."""
+    zero: int = 0
+    """What was subtracted from stored numbers: 32768 for unsigned ones of 16 bits."""
+    after: list[str] = field(default_factory=list)
+    """Cards that follow those of the column."""
 
     @property
-    def layout(self) -> tuple[str, str, str, bool]:
+    def layout(self) -> tuple[object, ...]:
         """What two columns must have in common to be stored in one table."""
-        return self.name, self.format, self.unit, self.is_array
+        return self.name, self.format, self.unit, self.kind
 
 
-def table_unit(columns: Sequence[Column], cards: Iterable[str]) -> FitsUnit:
-    """Return a binary table whose header has the cards of afw tables for each column, then `cards`."""
+@dataclass(frozen=True)
+class _Format:
+    """What TFORM says."""
+
+    count: int
+    pointer: str
+    letter: str
+
+    @classmethod
+    def of(cls, text: str) -> _Format:
+        match = _FORMAT.match(text)
+        if match is None:
+            raise ValueError(f"has a table column of format {text!r}")
+        return cls(int(match[1] or 1), match[2], match[3])
+
+    @property
+    def field(self) -> tuple[str, tuple[int, ...]]:
+        """Type and shape of what stands in a row."""
+        if self.pointer:
+            return ">i8" if self.pointer == "Q" else ">i4", (2 * self.count,)
+        if self.letter == "A":
+            return f"S{self.count}", ()
+        if self.letter == "X":
+            return "u1", ((self.count + 7) // 8,)
+        return _DTYPES[self.letter], () if self.count == 1 else (self.count,)
+
+
+def table_unit(columns: Sequence[Column], cards: Iterable[str] = ()) -> FitsUnit:
+    """Return a binary table whose header has the cards of each column, then `cards`.
+
+    Raises
+    ------
+    ValueError
+        A text is longer than its column.
+    """
+    formats = [_Format.of(column.format) for column in columns]
     heap = bytearray()
-    fields: list[tuple[str, str] | tuple[str, str, tuple[int]]] = []
-    stored: list[NDArray[Any]] = []
-    formats: list[str] = []
-    for k, column in enumerate(columns):
-        values, code = _stored(column, heap)
-        fields.append(
-            (f"c{k}", values.dtype.str, values.shape[1:]) if values.ndim == 2 else (f"c{k}", values.dtype.str)
-        )
-        stored.append(values)
-        formats.append(code)
-    rows = len(stored[0]) if stored else 0
-    table = np.zeros(rows, dtype=fields)
-    for k, values in enumerate(stored):
-        table[f"c{k}"] = values
+    rows = len(columns[0].values) if columns else 0
+    table = np.zeros(rows, dtype=_row_type(formats))
     header = [
         card("XTENSION", "BINTABLE", "binary table extension"),
         card("BITPIX", 8, "8-bit bytes"),
         card("NAXIS", 2, "2-dimensional binary table"),
         card("NAXIS1", table.dtype.itemsize, "width of table in bytes"),
         card("NAXIS2", rows, "number of rows in table"),
+    ]
+    described: list[str] = []
+    for number, (column, form) in enumerate(zip(columns, formats, strict=True), start=1):
+        place = table[f"c{number}"]
+        place[...] = np.reshape(_stored(column, form, heap), place.shape)
+        described += _column_cards(number, column, form)
+    header += [
         card("PCOUNT", len(heap), "size of special data area"),
         card("GCOUNT", 1, "one data group (required keyword)"),
         card("TFIELDS", len(columns), "number of fields in each row"),
     ]
-    for k, (column, code) in enumerate(zip(columns, formats, strict=True), start=1):
-        header += _column_cards(k, column, code)
-    return FitsUnit([*header, *cards], table.tobytes() + bytes(heap))
+    return FitsUnit([*header, *described, *cards], table.tobytes() + heap)
 
 
-def read_table(unit: ReadUnit) -> dict[str, Any]:
-    """Return the columns of a binary table by name: arrays in native byte order, lists of str, or `VariableArray`.
+def read_columns(unit: ReadUnit) -> list[Column]:
+    """Return the columns of a binary table, in native byte order, TSCAL and TZERO applied.
+
+    Texts are arrays of str without trailing blanks; logical values and bits are bool, bits (rows, count). Complex
+    numbers in arrays of variable length and columns without content have no values.
 
     Raises
     ------
     DamagedInputError
-        The unit is not a table, or its formats do not add up.
+        The unit is not a table, or its header contradicts itself.
     """
     header = unit.header
     if str(header.get("XTENSION", "")).strip() != "BINTABLE":
         raise DamagedInputError(f"{unit.path} has no table where one is expected")
-    rows, row_size = header["NAXIS2"], header["NAXIS1"]
-    names: list[str] = []
-    fields: list[tuple[str, str, tuple[int, ...]]] = []
-    variable: dict[int, str] = {}
-    for k in range(1, header.get("TFIELDS", 0) + 1):
-        count, array, letter = _parsed(unit, str(header.get(f"TFORM{k}", "")))
-        names.append(str(header.get(f"TTYPE{k}", f"col{k}")).strip())
-        if array:
-            variable[k - 1] = letter
-            fields.append((f"c{k - 1}", ">i8" if array == "Q" else ">i4", (2,)))
-        elif letter == "A":
-            fields.append((f"c{k - 1}", f"S{count}", ()))
-        else:
-            width = (count + 7) // 8 if letter == "X" else count
-            fields.append((f"c{k - 1}", ">" + _CODES[letter], () if width == 1 else (width,)))
-    dtype = np.dtype(fields)
-    if dtype.itemsize != row_size or rows * row_size > len(unit.data):
-        raise DamagedInputError(
-            f"{unit.path} has a table of {row_size} bytes a row whose columns take {dtype.itemsize}"
-        )
-    table = np.frombuffer(unit.data[: rows * row_size], dtype=dtype)
-    heap = unit.data[int(header.get("THEAP", rows * row_size)) :]
-    result: dict[str, Any] = {}
-    for k, name in enumerate(names):
-        values = table[f"c{k}"]
-        if k in variable:
-            result[name] = _from_heap(unit, heap, values, variable[k])
-        elif values.dtype.kind == "S":
-            result[name] = [text.decode("ascii", "replace").rstrip() for text in values.tolist()]
-        else:
-            result[name] = values.astype(values.dtype.newbyteorder("="))
-    return result
-
-
-def _stored(column: Column, heap: bytearray) -> tuple[NDArray[Any], str]:
-    count, array, letter = _split_format(column.format)
-    if array:
-        values, lengths = column.values.values, np.asarray(column.values.lengths, dtype=np.int64)
-        data = np.ascontiguousarray(values, dtype=">" + _CODES[letter])
-        offsets = np.concatenate([[0], np.cumsum(lengths)[:-1]]) * data.dtype.itemsize + len(heap)
-        heap += data.tobytes()
-        longest = int(lengths.max()) if len(lengths) else 0
-        return np.stack([lengths, offsets[: len(lengths)]], axis=1).astype(">i8"), f"1Q{letter}({longest})"
-    if letter == "A":
-        encoded = [text.encode("ascii") for text in column.values]
-        if any(len(text) > count for text in encoded):
-            raise ValueError(f"a text is too long for the {count} characters of column {column.name}")
-        return np.array(encoded, dtype=f"S{count}"), f"{count}A"
-    shape = (-1, count) if count > 1 else (-1,)
-    return np.asarray(column.values).astype(">" + _CODES[letter]).reshape(shape), f"{count}{letter}"
-
-
-def _split_format(text: str) -> tuple[int, str, str]:
-    match = _FORMAT.match(text)
-    if match is None:
-        raise ValueError(f"table format {text!r} is not supported")
-    return int(match[1] or 1), match[2] or "", match[3]
-
-
-def _parsed(unit: ReadUnit, text: str) -> tuple[int, str, str]:
+    rows, width, fields = (_integer(unit, keyword) for keyword in ("NAXIS2", "NAXIS1", "TFIELDS"))
     try:
-        return _split_format(text)
+        formats = [_Format.of(str(header.get(f"TFORM{number}", ""))) for number in range(1, fields + 1)]
     except ValueError as error:
-        raise DamagedInputError(f"{unit.path}: {error}") from error
+        raise _damaged(unit, str(error)) from error
+    row_type = _row_type(formats)
+    if row_type.itemsize != width or rows * width > len(unit.data) or (rows and not width):
+        raise _damaged(unit, f"has a table with rows of {width} bytes, its columns make {row_type.itemsize}")
+    table = np.ndarray(rows, row_type, unit.data)
+    heap = memoryview(unit.data)[_integer(unit, "THEAP", rows * width) :]
+    columns = []
+    for number, form in enumerate(formats, start=1):
+        about = {key: str(header.get(f"{key}{number}", "")) for key in ("TFORM", "TUNIT", "TDOC", "TCCLS")}
+        values = _read(unit, table[f"c{number}"], form, heap)
+        if values is not None:
+            values = _scaled(values, header.get(f"TSCAL{number}", 1), header.get(f"TZERO{number}", 0))
+        name = str(header.get(f"TTYPE{number}", f"column{number}")).strip()
+        columns.append(Column(name, about["TFORM"], values, about["TUNIT"], about["TDOC"], about["TCCLS"].strip()))
+    return columns
 
 
-def _column_cards(k: int, column: Column, code: str) -> list[str]:
-    count, array, letter = _split_format(column.format)
-    kind = "String" if letter == "A" else "Array" if array or column.is_array or count > 1 else "Scalar"
-    cards = [card(f"TTYPE{k}", column.name, column.doc), card(f"TFORM{k}", code, "format of field")]
+def read_table(unit: ReadUnit) -> dict[str, Any]:
+    """Return the values of `read_columns` by name."""
+    return {column.name: column.values for column in read_columns(unit)}
+
+
+def _row_type(formats: Sequence[_Format]) -> np.dtype[Any]:
+    return np.dtype([(f"c{number}", *form.field) for number, form in enumerate(formats, start=1)])
+
+
+def _stored(column: Column, form: _Format, heap: bytearray) -> Any:
+    """Return a column as it stands in the rows; arrays of variable length are appended to the heap."""
+    values = column.values.values if form.pointer else column.values
+    if column.zero:
+        values = np.asarray(values, dtype=np.int64) - column.zero
+    if form.pointer:
+        data = np.asarray(values).astype(_DTYPES[form.letter])
+        sizes = np.asarray(column.values.lengths, dtype=np.int64) * data.dtype.itemsize
+        offsets = np.cumsum(sizes) - sizes + len(heap)
+        heap += data.tobytes()
+        return np.stack([column.values.lengths, offsets], axis=1)
+    if form.letter == "A":
+        texts = np.char.encode(np.asarray(values, dtype=str), "ascii", "replace")
+        if texts.dtype.itemsize > form.count and np.char.str_len(texts).max(initial=0) > form.count:
+            raise ValueError(f"a text is too long for the {form.count} characters of column {column.name}")
+        return texts
+    if form.letter == "X":
+        return np.packbits(values, axis=1)
+    if form.letter == "L":
+        return np.where(values, b"T", b"F")
+    return values
+
+
+def _column_cards(number: int, column: Column, form: _Format) -> list[str]:
+    text, kind = f"{form.count}{form.letter}", column.kind
+    if form.pointer:
+        text = f"1Q{form.letter}({column.values.lengths.max(initial=0)})"
+    if kind is None:
+        kind = "String" if form.letter == "A" else "Array" if form.pointer or form.count > 1 else "Scalar"
+    cards = [
+        card(f"TTYPE{number}", column.name, column.comment or column.doc),
+        card(f"TFORM{number}", text, "format of field"),
+    ]
+    if column.zero:
+        cards.append(card(f"TZERO{number}", column.zero, "offset for unsigned integers"))
     if column.doc:
-        cards.append(card(f"TDOC{k}", column.doc))
+        cards.append(card(f"TDOC{number}", column.doc))
     if column.unit:
-        cards.append(card(f"TUNIT{k}", column.unit))
-    return [*cards, card(f"TCCLS{k}", kind, "Field template used by lsst.afw.table")]
+        cards.append(card(f"TUNIT{number}", column.unit))
+    if kind:
+        cards.append(card(f"TCCLS{number}", kind, "Field template used by lsst.afw.table"))
+    return [*cards, *column.after]
 
 
-def _from_heap(unit: ReadUnit, heap: bytes, descriptors: NDArray[Any], letter: str) -> VariableArray:
-    dtype = np.dtype(">" + _CODES[letter]) if letter != "A" else np.dtype("u1")
-    lengths = descriptors[:, 0].astype(np.int64)
-    offsets = descriptors[:, 1].astype(np.int64)
+def _read(unit: ReadUnit, values: NDArray[Any], form: _Format, heap: memoryview) -> Any:
+    if form.pointer:
+        # Bits and complex numbers of variable length occur nowhere.
+        return _from_heap(unit, heap, values, form.letter) if form.count == 1 and form.letter in "BIJKEDA" else None
+    if not form.count:
+        return None
+    if form.letter == "A":
+        return np.char.rstrip(np.char.decode(values, "ascii", "replace")).astype(f"U{form.count}")
+    if form.letter == "X":
+        return np.unpackbits(values, axis=1, count=form.count).view(bool)
+    return values == b"T" if form.letter == "L" else values.astype(values.dtype.newbyteorder("="))
+
+
+def _from_heap(unit: ReadUnit, heap: memoryview, descriptors: NDArray[Any], letter: str) -> VariableArray:
+    dtype = np.dtype(_DTYPES[letter])
+    lengths, offsets = descriptors.astype(np.int64).T
     sizes = lengths * dtype.itemsize
     if np.any(lengths < 0) or np.any(offsets < 0) or np.any(offsets > len(heap)) or np.any(sizes > len(heap) - offsets):
-        raise DamagedInputError(f"{unit.path} has a table that points outside its data area")
+        raise _damaged(unit, "has arrays of variable length outside its heap")
     pieces = [heap[first : first + size] for first, size in zip(offsets.tolist(), sizes.tolist(), strict=True)]
     joined = np.frombuffer(b"".join(pieces), dtype=dtype)
     return VariableArray(joined.astype(dtype.newbyteorder("=")), lengths)
+
+
+def _scaled(values: Any, scale: Any, zero: Any) -> Any:
+    if isinstance(values, VariableArray):
+        return VariableArray(_scaled(values.values, scale, zero), values.lengths)
+    if (scale, zero) == (1, 0) or values.dtype.kind not in "iuf":
+        return values
+    unsigned = _UNSIGNED.get((values.dtype.str[1:], zero))
+    if scale == 1 and unsigned:
+        return (values.astype(np.int64) + zero).astype(unsigned)
+    return values.astype(np.float64) * float(scale) + float(zero)
+
+
+def _integer(unit: ReadUnit, keyword: str, default: int | None = None) -> int:
+    value = unit.header.get(keyword, default)
+    if not isinstance(value, int) or value < 0:
+        raise _damaged(unit, f"has {keyword} = {value!r}, not a number")
+    return value
+
+
+def _damaged(unit: ReadUnit, what: str) -> DamagedInputError:
+    return DamagedInputError(f"{unit.path} {what}", remedy="Make the file again")

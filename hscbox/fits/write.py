@@ -1,7 +1,8 @@
 """Write FITS files unit by unit: cards in exactly the order given, arrays swapped in portions, checksums on the way.
 
-astropy needs half a second for the checksums of a 35 MB plane and moves TFLAG cards behind all TTYPE cards,
-whose order is part of the afw table format. Sources: FITS standard 4.0, sections 4.4 and appendix J.
+astropy moves TFLAG cards behind all TTYPE cards, whose order is part of the afw table format, and puts the time of day
+into checksum cards. Measured on an exposure of three planes of 4176 x 2048 pixels (astropy 8.0.2, numpy 2.4.6,
+2026-11-29): 0.06 core-seconds with checksums; by astropy 0.15.
 """
 
 from __future__ import annotations
@@ -15,14 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..machine.files import atomic_path
-from ..numerics.arrays import ByteArray
 from .cards import card, end_and_padding
+from .structure import CARD_SIZE, DTYPES, PORTION, array_sum, padding, word_sum
 
-__all__ = ["BLOCK", "FitsUnit", "array_sum", "image_unit", "primary_unit", "word_sum", "write_units"]
+__all__ = ["FitsUnit", "image_unit", "primary_unit", "write_units"]
 
-BLOCK = 2880
-_PORTION = 1 << 18
-_BITPIX = {"uint8": 8, "int16": 16, "int32": 32, "int64": 64, "float32": -32, "float64": -64}
+_BITPIX = {np.dtype(code).newbyteorder("=").name: bitpix for bitpix, code in DTYPES.items()}
 _PUNCTUATION = frozenset(b":;<=>?@[\\]^_`")
 
 
@@ -87,53 +86,13 @@ def write_units(path: Path | str, units: Iterable[FitsUnit]) -> None:
             _write_unit(stream, unit)
 
 
-def word_sum(data: bytes | memoryview | ByteArray, start: int = 0) -> int:
-    """Return the ones' complement sum of 32-bit big-endian words, added to `start`; missing bytes count as zero."""
-    array = np.frombuffer(data, dtype=np.uint8)
-    whole = len(array) // 4 * 4
-    total = start
-    words = array[:whole].view(np.uint32)
-    for first in range(0, len(words), _PORTION):
-        # Swapping a portion that fits the cache is faster than summing a swapped view.
-        total += int(words[first : first + _PORTION].astype(">u4").view(np.uint32).sum(dtype=np.uint64))
-    if whole < len(array):
-        total += int.from_bytes(array[whole:].tobytes().ljust(4, b"\0"), "big")
-    return _fold(total)
-
-
-def _fold(total: int) -> int:
-    while total >> 32:
-        total = (total & 0xFFFFFFFF) + (total >> 32)
-    return total
-
-
-def array_sum(array: NDArray[Any], rest: bytes = b"") -> int:
-    """Return the sum of an array of native byte order, followed by the bytes `rest`, as `word_sum` of its FITS
-    form would.
-
-    Arrays of 4-byte items need not be swapped for this.
-    """
-    if array.dtype.itemsize == 4:
-        total = int(array.reshape(-1).view(np.uint32).sum(dtype=np.uint64))
-        return word_sum(rest, _fold(total))
-    return word_sum(array.astype(array.dtype.newbyteorder(">")).tobytes() + rest)
-
-
 def _write_unit(stream: BinaryIO, unit: FitsUnit) -> None:
-    if isinstance(unit.data, bytes):
-        size, data_sum = len(unit.data), word_sum(unit.data)
-    else:
-        array = np.ascontiguousarray(unit.data)
-        size, data_sum = array.nbytes, array_sum(array)
-    stream.write(_header(unit.cards, data_sum))
-    if isinstance(unit.data, bytes):
-        stream.write(unit.data)
-    else:
-        flat = array.reshape(-1)
-        swapped = array.dtype.newbyteorder(">")
-        for first in range(0, flat.size, _PORTION):
-            stream.write(flat[first : first + _PORTION].astype(swapped).data)
-    stream.write(b"\0" * (-size % BLOCK))
+    data = np.frombuffer(unit.data, np.uint8) if isinstance(unit.data, bytes) else np.ascontiguousarray(unit.data)
+    stream.write(_header(unit.cards, array_sum(data)))
+    flat, swapped = data.reshape(-1), data.dtype.newbyteorder(">")
+    for first in range(0, flat.size, PORTION):
+        stream.write(flat[first : first + PORTION].astype(swapped, copy=False).data)
+    stream.write(b"\0" * padding(data.nbytes))
 
 
 def _header(cards: Sequence[str], data_sum: int) -> bytes:
@@ -141,7 +100,7 @@ def _header(cards: Sequence[str], data_sum: int) -> bytes:
     if "CONTINUE  '" in text:
         text = text + card("LONGSTRN", "OGIP 1.0", "The OGIP long string convention may be used")
     text += card("DATASUM", str(data_sum), "data unit checksum")
-    tail = end_and_padding(len(text) // 80 + 1)
+    tail = end_and_padding(len(text) // CARD_SIZE + 1)
     blank = text + card("CHECKSUM", "0" * 16, "HDU checksum") + tail
     total = word_sum(blank.encode("ascii"), data_sum)
     return (text + card("CHECKSUM", _encoded(0xFFFFFFFF - total), "HDU checksum") + tail).encode("ascii")

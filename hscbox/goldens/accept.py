@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .. import __version__
 from ..errors import GoldenMismatchError, MissingInputError
+from ..machine.revision import __version__
 from .check import Produced, Work, produce
 from .compare import Item, compare
 from .fits_diff import is_fits
-from .golden import Golden, golden_text, read_golden, write_golden
+from .golden import Golden, golden_text, keep_texts, read_golden, write_golden
 from .places import golden_path
 from .products import describe_fits
 from .scenes import SceneDefinition
@@ -47,7 +47,7 @@ class Change:
 def accept_scene(scene: SceneDefinition, testdata: Path, work: Work, reason: str) -> Change:
     """Make a scene, hold it against the truth, and write it as the golden with the reason in its history.
 
-    A golden that would stay as it is is not touched.
+    A golden that would stay as it is is not touched, and numbers that hardly moved keep their text (`keep_texts`).
 
     Raises
     ------
@@ -64,9 +64,11 @@ def accept_scene(scene: SceneDefinition, testdata: Path, work: Work, reason: str
     units = {
         name: describe_fits(work.directory / scene.name / "output" / name) for name in golden.products if is_fits(name)
     }
-    items = [] if before is None else [i for i in compare(before, golden, bitwise=True) if i.status != "ok"]
-    history = [] if before is None else before.history
-    complete = replace(golden, units=units, history=history)
+    complete, items, history = replace(golden, units=units), [], []
+    if before is not None:
+        items = [item for item in compare(before, golden, bitwise=True) if item.status != "ok"]
+        history = before.history
+        complete = replace(complete, numbers=keep_texts(before.numbers, golden.numbers), history=history)
     if before is not None and golden_text(before) == golden_text(complete):
         return Change(scene.name, path, [], first=False, written=False)
     entry = {"date": datetime.now(UTC).date().isoformat(), "hscbox": __version__, "reason": reason}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from ..errors import DamagedInputError, MissingInputError
 from ..machine.files import write_bytes
 from .numbers import REASONS, Number
 
-__all__ = ["Golden", "Outcome", "golden_text", "read_golden", "write_golden"]
+__all__ = ["Golden", "Outcome", "golden_text", "keep_texts", "read_golden", "write_golden"]
 
 _WIDTH = 150
+# Part of its tolerance by which a number moves without being another one.
+_UNMOVED = 0.1
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,21 @@ def write_golden(path: Path, golden: Golden) -> None:
         The file cannot be written.
     """
     write_bytes(path, golden_text(golden).encode())
+
+
+def keep_texts(before: Mapping[str, Number], after: Mapping[str, Number]) -> dict[str, Number]:
+    """Return the numbers `after`, but as they stood `before` where they moved by less than a tenth of their tolerance.
+
+    So the difference between two goldens shows what a change of the program moved, not the noise that came with it.
+    What stays is what was accepted, so that many small steps do not add up.
+    """
+    return {name: _kept(before[name], new) if name in before else new for name, new in after.items()}
+
+
+def _kept(old: Number, new: Number) -> Number:
+    step = _UNMOVED * old.tolerance
+    same_rule = old.reason == new.reason and abs(new.tolerance - old.tolerance) <= step
+    return old if same_rule and replace(old, tolerance=step).holds(new.value) else new
 
 
 def golden_text(golden: Golden) -> str:

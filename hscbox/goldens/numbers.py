@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from astropy.io import fits
 
 from ..camera.distortion import PIXEL_SCALE
+from ..fits.read import read_units
+from ..fits.tables import read_columns
 from ..image.exposure import Exposure
 from ..image.mask import MASK_PLANES, mask_bits
 from ..numerics.arrays import Float32Array, FloatArray
@@ -93,8 +94,7 @@ def scene_numbers(output: Path, log: str) -> dict[str, Number]:
         numbers |= dict(_catalog_numbers("src", path))
     for kind in ("ICSRC", "SRCMATCH"):
         for path in _products(output, kind):
-            with fits.open(path) as hdus:
-                numbers[f"rows.{kind.lower()}"] = _count(len(hdus[1].data))
+            numbers[f"rows.{kind.lower()}"] = _count(read_units(path)[1].header["NAXIS2"])
     for path in output.glob("*/*/processCcd_metadata/*.boost"):
         items = read_boost(path).items
         numbers |= {name: _count(int(items[key][-1])) for name, key in _METADATA.items() if key in items}
@@ -168,18 +168,16 @@ def _mask_numbers(exposure: Exposure) -> Iterator[tuple[str, Number]]:
 
 def _catalog_numbers(name: str, path: Path) -> Iterator[tuple[str, Number]]:
     """Yield rows, set flags and the quartiles of each column of a catalogue."""
-    with fits.open(path) as hdus:
-        table, header = hdus[1].data, hdus[1].header
-        yield f"rows.{name}", _count(len(table))
-        for column in table.columns.names:
-            values = np.asarray(table[column])
-            if column == "flags":
-                yield from _flag_numbers(name, values, header)
-            elif values.ndim == 1 and values.dtype.kind in "fiu":
-                yield from _column_numbers(f"{name}.{column}", values.astype(np.float64))
+    unit = read_units(path)[1]
+    yield f"rows.{name}", _count(unit.header["NAXIS2"])
+    for column in read_columns(unit):
+        if column.name == "flags":
+            yield from _flag_numbers(name, column.values, unit.header)
+        elif isinstance(column.values, np.ndarray) and column.values.ndim == 1 and column.values.dtype.kind in "fiu":
+            yield from _column_numbers(f"{name}.{column.name}", column.values.astype(np.float64))
 
 
-def _flag_numbers(name: str, flags: npt.NDArray[Any], header: fits.Header) -> Iterator[tuple[str, Number]]:
+def _flag_numbers(name: str, flags: npt.NDArray[Any], header: dict[str, Any]) -> Iterator[tuple[str, Number]]:
     for index, count in enumerate(flags.sum(axis=0).tolist(), start=1):
         yield f"{name}.flag.{header[f'TFLAG{index}']}", _flagged(int(count))
 

@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import __version__
 from ..machine.files import write_bytes
+from ..machine.revision import __version__
 from .check import SceneCheck
 from .compare import LISTS, Item
 from .failures import SceneFailure

@@ -7,7 +7,6 @@ the command line with every check.
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import time
@@ -18,14 +17,13 @@ from typing import Any
 
 from ..errors import ExitStatus, HscboxError, InputError, MissingInputError, TemporaryError, UsageError
 from ..machine.files import write_bytes
-from ..products.boost import read_boost
+from ..runs.store import newest_records
 from .scenes import SceneDefinition
 
 __all__ = ["SceneRun", "earlier_run", "run_scene"]
 
 _RECORD = "run.json"
 _TIMEOUT = 3600.0
-_FAILED = re.compile(r"Failed on dataId=\{[^}]*\}: (.*)")
 _TAIL = 1500
 
 
@@ -153,17 +151,14 @@ def _run(words: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
 
 
 def _interpret(output: Path, done: subprocess.CompletedProcess[str], seconds: dict[str, float]) -> SceneRun:
-    """Combine exit status, log and provenance record."""
-    found = _FAILED.search(done.stderr)
-    message = found[1].strip() if found else ""
-    code, dispatch, versions = "unknown", {}, {}
-    for path in sorted(output.glob("*/*/processCcd_metadata/*.boost")):
-        for text in read_boost(path).items.get("processCcd.provenance", []):
-            record = json.loads(str(text))
-            code, dispatch, versions = record["status"], record.get("dispatch", {}), record["versions"]
-    if done.returncode and code in {"unknown", "done"}:
-        message = _tail(done.stderr)
-    return SceneRun(done.returncode, code, message, seconds, dispatch, versions, done.stderr)
+    """Combine exit status and log with the record of the CCD."""
+    record = next(iter(newest_records(output)), None) if output.is_dir() else None
+    if record is None:
+        return SceneRun(done.returncode, "unknown", _tail(done.stderr), seconds, log=done.stderr)
+    # What ended the command and not the CCD is in the log only.
+    message = _tail(done.stderr) if done.returncode and not record.status else record.message
+    dispatch, versions = dict(record.dispatch), dict(record.versions)
+    return SceneRun(done.returncode, record.code, message, seconds, dispatch, versions, done.stderr)
 
 
 def _tail(text: str) -> str:

@@ -1,25 +1,26 @@
-"""Scenes: what to simulate, how to process it, and what must come out whatever a golden says."""
+"""Scenes: what to simulate, how to process it, and what must come out whatever a golden says.
+
+The models are the TOML form: every key of a scene is a field here.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
 
 from ..errors import ConfigError, MissingInputError, UsageError
+from ..machine.toml_model import Line, Listed, TomlModel, toml_values, validated
 from .places import scene_directory
 
 __all__ = ["Expected", "SceneDefinition", "TruthRule", "read_scene", "read_scenes"]
 
-_KEYS = {"title", "selftest", "simulate", "overrides", "outcome", "truth"}
 
-
-@dataclass(frozen=True)
-class Expected:
+class Expected(TomlModel):
     """How processing must end.
 
     Attributes
@@ -31,30 +32,40 @@ class Expected:
     """
 
     exit: int = 0
-    code: str = "done"
+    code: Line = "done"
 
 
-@dataclass(frozen=True)
-class TruthRule:
+class TruthRule(TomlModel):
     """How the products are held against the generator's truth.
 
     Attributes
     ----------
     level
-        Bounds that must hold: ``floor`` or ``target``.
+        Bounds that must hold.
     standard_errors
         By how many of its own standard errors a number may lie outside of its bound.
     reason
         Why more than none.
     """
 
-    level: str = "floor"
-    standard_errors: float = 0.0
-    reason: str = ""
+    level: Literal["floor", "target"] = "floor"
+    standard_errors: float = Field(default=0.0, ge=0)
+    reason: Line = ""
+
+    @model_validator(mode="after")
+    def _explained(self) -> TruthRule:
+        if self.standard_errors and not self.reason:
+            raise ValueError("bounds of the truth are widened without a 'reason'")
+        return self
 
 
-@dataclass(frozen=True)
-class SceneDefinition:
+def _frame(simulate: dict[str, Any]) -> dict[str, Any]:
+    if not all(isinstance(simulate.get(key), int) for key in ("visit", "ccd")):
+        raise ValueError("it must say visit and ccd")
+    return simulate
+
+
+class SceneDefinition(TomlModel):
     """One golden scene.
 
     Attributes
@@ -72,11 +83,11 @@ class SceneDefinition:
     """
 
     name: str
-    title: str
-    simulate: Mapping[str, Any]
-    overrides: tuple[str, ...] = ()
-    outcome: Expected = field(default_factory=Expected)
-    truth: TruthRule = field(default_factory=TruthRule)
+    title: Line
+    simulate: Annotated[dict[str, Any], AfterValidator(_frame)]
+    overrides: Listed[Line] = ()
+    outcome: Expected = Expected()
+    truth: TruthRule = TruthRule()
     selftest: bool = False
 
     @property
@@ -92,7 +103,7 @@ class SceneDefinition:
     @property
     def digest(self) -> str:
         """SHA-256 of what decides about the products."""
-        text = json.dumps([dict(self.simulate), list(self.overrides)], sort_keys=True)
+        text = json.dumps([self.simulate, list(self.overrides)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -104,37 +115,15 @@ def read_scene(path: Path) -> SceneDefinition:
     MissingInputError
         The file cannot be read.
     ConfigError
-        It is no scene definition; the message names the fault.
+        It is no scene definition; the message names the faults.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise MissingInputError(f"Cannot read {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}", remedy="Correct the file") from error
-    unknown = sorted(set(values) - _KEYS)
-    if unknown:
-        raise ConfigError(f"{path} has unknown keys {', '.join(unknown)}; known are {', '.join(sorted(_KEYS))}")
-    simulate = values.get("simulate", {})
-    if not {"visit", "ccd"} <= set(simulate):
-        raise ConfigError(f"{path} does not say visit and ccd in [simulate]", remedy="Give both")
-    try:
-        scene = SceneDefinition(
-            path.stem,
-            str(values.get("title", path.stem)),
-            simulate,
-            tuple(values.get("overrides", ())),
-            Expected(**values.get("outcome", {})),
-            TruthRule(**values.get("truth", {})),
-            bool(values.get("selftest", False)),
-        )
-    except TypeError as error:
-        raise ConfigError(f"{path} has an unknown key in [outcome] or [truth]: {error}") from error
-    if scene.truth.level not in {"floor", "target"}:
-        raise ConfigError(f"{path}: truth.level is {scene.truth.level!r}; allowed are floor and target")
-    if scene.truth.standard_errors and not scene.truth.reason:
-        raise ConfigError(f"{path} widens the bounds of the truth without a reason", remedy="Write truth.reason")
-    return scene
+    return validated(SceneDefinition, {"title": path.stem, **toml_values(text, str(path))}, str(path), name=path.stem)
 
 
 def read_scenes(testdata: Path, names: Sequence[str] = ()) -> list[SceneDefinition]:

@@ -9,6 +9,7 @@ from typing import overload
 import numpy as np
 
 from ..numerics.arrays import FloatArray
+from ..numerics.constants import MAG_PER_RELATIVE
 
 __all__ = ["PhotoCalib"]
 
@@ -40,7 +41,7 @@ class PhotoCalib:
     @property
     def zero_point_err(self) -> float:
         """Standard error of the zero point [mag]."""
-        return 2.5 / math.log(10.0) * self.flux_mag0_err / self.flux_mag0
+        return MAG_PER_RELATIVE * self.flux_mag0_err / self.flux_mag0
 
     @overload
     def magnitude(self, flux: float) -> float: ...
@@ -57,4 +58,4 @@ class PhotoCalib:
         """Return standard errors [mag] of magnitudes, from the error of the flux alone; NaN where flux <= 0."""
         with np.errstate(invalid="ignore", divide="ignore"):
             relative = np.asarray(flux_err, dtype=np.float64) / np.asarray(flux, dtype=np.float64)
-        return np.where(np.asarray(flux) > 0, 2.5 / math.log(10.0) * relative, np.nan)
+        return np.where(np.asarray(flux) > 0, MAG_PER_RELATIVE * relative, np.nan)

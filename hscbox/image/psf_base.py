@@ -22,7 +22,7 @@ def nearest_pixel(position: ArrayLike) -> IntArray:
 class Psf(ABC):
     """A model of the point spread function over a CCD, drawn on square stamps of an odd number of pixels.
 
-    Instances are immutable.
+    Instances are immutable: arrays that they show are copies or read-only.
     """
 
     def __init__(self, size: int, average_position: tuple[float, float]) -> None:

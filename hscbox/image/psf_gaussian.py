@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from ..numerics.arrays import FloatArray
@@ -24,7 +26,9 @@ class DoubleGaussianPsf(Psf):
         super().__init__(size, average_position)
         if not (sigma1 > 0 and sigma2 > 0):
             raise ValueError(f"widths of a Gaussian PSF must be positive: {sigma1}, {sigma2}")
-        self.sigma1, self.sigma2, self.b = float(sigma1), float(sigma2), float(b)
+        self.sigma1: Final = float(sigma1)
+        self.sigma2: Final = float(sigma2)
+        self.b: Final = float(b)
 
     def __repr__(self) -> str:
         return f"DoubleGaussianPsf({self.size}, {self.sigma1}, {self.sigma2}, {self.b})"

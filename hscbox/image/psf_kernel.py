@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
@@ -38,8 +39,9 @@ class KernelPsf(Psf):
         if images.ndim != 3 or images.shape[1] != images.shape[2] or len(polynomials) != len(images):
             raise ValueError(f"{len(polynomials)} weights for kernel images of shape {images.shape}")
         super().__init__(images.shape[1], average_position)
-        self.kernels = images
-        self.polynomials = tuple(tuple(float(c) for c in terms) for terms in polynomials)
+        images.setflags(write=False)
+        self.kernels: Final = images
+        self.polynomials: Final = tuple(tuple(float(c) for c in terms) for terms in polynomials)
         self._origin = origin
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
@@ -52,19 +53,17 @@ class PsfexPsf(Psf):
         context_second: tuple[float, float],
         average_position: tuple[float, float],
     ) -> None:
-        self.components = np.ascontiguousarray(components, dtype=np.float32)
-        if self.components is components:
-            self.components = components.copy()
+        self.components: Final = np.array(components, dtype=np.float32, order="C")
         if self.components.ndim != 3 or self.components.shape[0] != (degree + 1) * (degree + 2) // 2:
             raise ValueError(f"a PSF of degree {degree} cannot have components of shape {self.components.shape}")
         self.components.setflags(write=False)
         if not (pixstep > 0 and context_second[0] != 0 and context_second[1] != 0):
             raise ValueError(f"PSF with step {pixstep}, scale {context_second}: none may be zero")
         # Stored files hold the step in single precision; the model must not change when it is read back.
-        self.pixstep = float(np.float32(pixstep))
-        self.degree = int(degree)
-        self.context_first = (float(context_first[0]), float(context_first[1]))
-        self.context_second = (float(context_second[0]), float(context_second[1]))
+        self.pixstep: Final = float(np.float32(pixstep))
+        self.degree: Final = int(degree)
+        self.context_first: Final = (float(context_first[0]), float(context_first[1]))
+        self.context_second: Final = (float(context_second[0]), float(context_second[1]))
         samples = max(self.components.shape[1:])
         super().__init__(2 * int(samples // 2 * self.pixstep + 1e-6) + 1, average_position)
         self._samples: FloatArray = self.components.astype(np.float64)

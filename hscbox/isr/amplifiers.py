@@ -1,36 +1,33 @@
-"""From the raw array to the assembled image: saturation masks, overscan subtraction, trimming."""
+"""From the raw array to the assembled image."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..camera.boxes import Box
 from ..camera.detector import Amplifier, Detector
+from ..camera.geometry import EXTRA_ROWS, RAW_WIDTH
 from ..errors import DamagedInputError, DataError, SaturatedFrameError
 from ..image.mask import mask_bits
 from ..numerics.arrays import Float32Array, Int32Array
-from ..numerics.statistics import clipped_mean, median
 from .config import IsrConfig
-from .overscan import overscan_level
 
 __all__ = ["AssembledFrame", "assemble", "detector_of_raw", "is_dead"]
 
 
-@dataclass
+@dataclass(frozen=True)
 class AssembledFrame:
-    """Trimmed image and mask, with the overscan numbers of each amplifier."""
+    """Trimmed image and mask, and which amplifiers work."""
 
     image: Float32Array
     mask: Int32Array
-    overscan_levels: dict[int, float] = field(default_factory=dict)
-    """Median of the serial overscan by amplifier, ADU."""
-    overscan_sigmas: dict[int, float] = field(default_factory=dict)
-    """Its clipped standard deviation, ADU."""
-    dead: tuple[int, ...] = ()
+    dead: tuple[int, ...]
     """Amplifiers that the defect list covers."""
+    usable: tuple[Amplifier, ...]
+    """The others, of which at least one pixel is below the saturation and suspect levels."""
 
 
 def detector_of_raw(detector: Detector, shape: tuple[int, ...]) -> Detector:
@@ -39,15 +36,13 @@ def detector_of_raw(detector: Detector, shape: tuple[int, ...]) -> Detector:
     Raises
     ------
     DamagedInputError
-        The array is not as wide as the detector's amplifiers or has no imaging rows.
+        The array is not as wide as a raw frame or has no exposed rows.
     """
-    width = max(amp.raw.x0 + amp.raw.width for amp in detector.amplifiers)
-    other_rows = detector.amplifiers[0].raw.height - detector.amplifiers[0].data.height
-    n_rows = shape[0] - other_rows if len(shape) == 2 else 0
-    if len(shape) != 2 or shape[1] != width or not 1 <= n_rows <= detector.height:
+    n_rows = shape[0] - EXTRA_ROWS if len(shape) == 2 else 0
+    if len(shape) != 2 or shape[1] != RAW_WIDTH or not 1 <= n_rows <= detector.height:
         raise DamagedInputError(
-            f"Raw frame of CCD {detector.id} has shape {shape}; allowed: {width} columns and "
-            f"{other_rows + 1} to {other_rows + detector.height} rows",
+            f"Raw frame of CCD {detector.id} has shape {shape}; allowed: {RAW_WIDTH} columns and "
+            f"{EXTRA_ROWS + 1} to {EXTRA_ROWS + detector.height} rows",
             shape=shape,
         )
     return detector if n_rows == detector.height else detector.for_rows(n_rows)
@@ -66,7 +61,7 @@ def is_dead(amplifier: Amplifier, defects: Sequence[Box]) -> bool:
 
 
 def assemble(pixels: Float32Array, detector: Detector, defects: Sequence[Box], config: IsrConfig) -> AssembledFrame:
-    """Mask saturation, subtract the overscan and put the amplifiers side by side.
+    """Put the amplifiers side by side, raw values and pedestal as they are.
 
     Parameters
     ----------
@@ -75,7 +70,9 @@ def assemble(pixels: Float32Array, detector: Detector, defects: Sequence[Box], c
     detector
         Its description, with the rows of the raw array (`detector_of_raw`).
     defects
-        Boxes of bad pixels on the trimmed image. Amplifiers inside one are only marked BAD.
+        Boxes of bad pixels on the trimmed image. Amplifiers inside one are marked BAD.
+    config
+        Says which levels count.
 
     Raises
     ------
@@ -84,59 +81,29 @@ def assemble(pixels: Float32Array, detector: Detector, defects: Sequence[Box], c
     DataError
         No amplifier works.
     """
-    frame = AssembledFrame(
-        np.empty((detector.height, detector.width), np.float32),
-        np.zeros((detector.height, detector.width), np.int32),
-    )
-    dead = []
-    n_usable = 0
+    image = np.empty((detector.height, detector.width), np.float32)
+    mask = np.zeros(image.shape, np.int32)
+    dead = tuple(amp.index for amp in detector.amplifiers if is_dead(amp, defects))
+    usable = []
     for amp in detector.amplifiers:
-        overscan = pixels[amp.serial_overscan.slices]
-        frame.overscan_levels[amp.index] = median(overscan)
-        frame.overscan_sigmas[amp.index] = clipped_mean(overscan).std
-        frame.image[amp.trimmed.slices] = pixels[amp.data.slices]
-        if is_dead(amp, defects):
-            frame.mask[amp.trimmed.slices] |= mask_bits("BAD")
-            dead.append(amp.index)
-        elif _mask_levels(frame, amp, config):
-            n_usable += 1
-            if config.doOverscan:
-                _subtract_overscan(frame, amp, overscan, config)
-    frame.dead = tuple(dead)
+        image[amp.trimmed.slices] = pixels[amp.data.slices]
+        if amp.index in dead:
+            mask[amp.trimmed.slices] = mask_bits("BAD")
+        elif not np.all(pixels[amp.data.slices] >= _lowest_level(amp, config)):
+            usable.append(amp)
     if len(dead) == len(detector.amplifiers):
         raise DataError(f"All amplifiers of CCD {detector.id} are in the defect list", ccd=detector.id)
-    if n_usable == 0:
+    if not usable:
         raise SaturatedFrameError(
             f"All pixels of CCD {detector.id} are saturated or suspect; saturation at "
             f"{min(amp.saturation for amp in detector.amplifiers):g} ADU",
             remedy="The frame is over-exposed and cannot be processed",
             ccd=detector.id,
         )
-    return frame
+    return AssembledFrame(image, mask, dead, tuple(usable))
 
 
-def _mask_levels(frame: AssembledFrame, amp: Amplifier, config: IsrConfig) -> bool:
-    """Set SAT and SUSPECT from the raw values; return whether any pixel has neither."""
-    data, mask = frame.image[amp.trimmed.slices], frame.mask[amp.trimmed.slices]
-    usable = True
-    for wanted, level, plane in (
-        (config.doSaturation, amp.saturation, "SAT"),
-        (config.doSuspect, amp.suspect, "SUSPECT"),
-    ):
-        if wanted and np.isfinite(level):
-            mask[data >= level] |= mask_bits(plane)
-    if config.doSaturation or config.doSuspect:
-        usable = bool(np.any((mask & mask_bits("SAT", "SUSPECT")) == 0))
-    return usable
-
-
-def _subtract_overscan(frame: AssembledFrame, amp: Amplifier, overscan: Float32Array, config: IsrConfig) -> None:
-    fit = overscan_level(
-        overscan,
-        fit_type=config.overscanFitType,
-        order=config.overscanOrder,
-        max_deviation=config.overscanMaxDev,
-        reject=config.overscanRej,
-    )
-    frame.image[amp.trimmed.slices] -= fit.level.astype(np.float32)[:, None]
-    frame.mask[amp.trimmed.slices][fit.doubtful] |= mask_bits("SUSPECT")
+def _lowest_level(amp: Amplifier, config: IsrConfig) -> float:
+    """Return the raw level above which no pixel is good; infinity without any."""
+    levels = ((config.doSaturation, amp.saturation), (config.doSuspect, amp.suspect))
+    return min((level for wanted, level in levels if wanted and np.isfinite(level)), default=np.inf)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
 from ..numerics.statistics import clipped_mean, median
+from .frame import Frame
 
-__all__ = ["fill_bad_regions"]
+__all__ = ["fill_all_bad_regions", "fill_bad_regions", "fill_dead_amplifiers"]
 
 
 def fill_bad_regions(exposure: Exposure, statistic: str = "MEANCLIP") -> tuple[int, float]:
@@ -27,3 +28,15 @@ def fill_bad_regions(exposure: Exposure, statistic: str = "MEANCLIP") -> tuple[i
     if number:
         exposure.image[where] = value
     return number, value
+
+
+def fill_dead_amplifiers(frame: Frame) -> None:
+    """Fill dead amplifiers, if there are any: what is interpolated beside them looks at their pixels."""
+    if frame.dead:
+        fill_bad_regions(frame.exposure, frame.config.badStatistic)
+
+
+def fill_all_bad_regions(frame: Frame) -> None:
+    """Fill what is still bad, and log how many pixels."""
+    number, value = fill_bad_regions(frame.exposure, frame.config.badStatistic)
+    frame.log.info("Set %d BAD pixels to %.2f", number, value)

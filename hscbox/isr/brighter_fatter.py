@@ -17,17 +17,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..camera.geometry import CCD_AREA
 from ..errors import DamagedInputError
 from ..numerics.arrays import BoolArray, Float32Array, FloatArray
 from ..numerics.compiler import njit
 from ..numerics.symmetric_convolution import TILE_HEIGHT, TILE_WIDTH, add_convolution
+from .frame import Frame
+from .gains import add_electrons, column_gains, electrons_of
+from .saturation import full_wells
 
-__all__ = ["BrighterFatterFit", "brighter_fatter_correction"]
+__all__ = ["BrighterFatterFit", "brighter_fatter_correction", "correct_brighter_fatter"]
 
 _REST = 0.1
 """A tile is at rest if the change expected of it is below this fraction of its share of the tolerance."""
-_CCD_AREA = 2048 * 4176
-"""Pixels over which the tolerance is shared, also in a cut-out."""
 
 
 class BrighterFatterFit(NamedTuple):
@@ -89,7 +91,8 @@ def brighter_fatter_correction(
     convolved = np.zeros(electrons.shape, np.float32)
     n_tiles = (-(-height // TILE_HEIGHT), -(-width // TILE_WIDTH))
     moving = np.ones(n_tiles, np.bool_)
-    limit = _REST * threshold * TILE_HEIGHT * TILE_WIDTH / _CCD_AREA
+    # The tolerance is shared over a whole CCD, also in a cut-out.
+    limit = _REST * threshold * TILE_HEIGHT * TILE_WIDTH / CCD_AREA
     previous = np.zeros(n_tiles)
     difference = float("inf")
     share = np.float32(1.0 if conserve else 0.0)
@@ -238,3 +241,23 @@ def _silence_tiles(change: Any, tiles: Any) -> None:
                 y1 = min((ty + 1) * TILE_HEIGHT, height)
                 x1 = min((tx + 1) * TILE_WIDTH, width)
                 change[ty * TILE_HEIGHT : y1, tx * TILE_WIDTH : x1] = np.float32(0.0)
+
+
+def correct_brighter_fatter(frame: Frame) -> None:
+    """Correct a frame in place; log and record the number of iterations."""
+    config, exposure = frame.config, frame.exposure
+    assert frame.inputs.bf_kernel is not None
+    gains = column_gains(frame.detector) if config.brighterFatterApplyGain else np.ones(exposure.width, np.float32)
+    fit = brighter_fatter_correction(
+        electrons_of(exposure.image, gains),
+        frame.inputs.bf_kernel,
+        full_wells(exposure.mask),
+        max_iter=config.brighterFatterMaxIter,
+        threshold=config.brighterFatterThreshold,
+        conserve=config.brighterFatterConserveCharge,
+    )
+    if not fit.converged:
+        frame.log.warning("Brighter fatter correction did not converge, final difference %f", fit.difference)
+    add_electrons(exposure.image, fit.correction, gains)
+    frame.log.info("Finished brighter fatter in %d iterations", fit.iterations)
+    exposure.metadata.set("BFITER", fit.iterations, "iterations of the brighter-fatter correction")

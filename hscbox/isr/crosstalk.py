@@ -93,19 +93,13 @@ def _subtract_row(
     square = coefficient * coefficient
     n = image.size
     zero = np.float32(0.0)
-    if mirrored:
-        for x in range(n):
-            ghost = coefficient * (source[n - 1 - x] - background)
-            noise = square * source_variance[n - 1 - x]
-            # The difference of a number from itself is nan for nan and infinity.
-            image[x] -= ghost if ghost - ghost == zero else zero
-            variance[x] += noise if noise - noise == zero else zero
-    else:
-        for x in range(n):
-            ghost = coefficient * (source[x] - background)
-            noise = square * source_variance[x]
-            image[x] -= ghost if ghost - ghost == zero else zero
-            variance[x] += noise if noise - noise == zero else zero
+    for x in range(n):
+        k = n - 1 - x if mirrored else x
+        ghost = coefficient * (source[k] - background)
+        noise = square * source_variance[k]
+        # The difference of a number from itself is nan for nan and infinity.
+        image[x] -= ghost if ghost - ghost == zero else zero
+        variance[x] += noise if noise - noise == zero else zero
 
 
 @njit

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..camera.geometry import EXPOSURE_IDS_PER_VISIT
 from ..errors import DataError
 from ..image.calib_image import CalibImage
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
 from ..numerics.arrays import BoolArray, Float32Array, FloatArray, Int32Array, IntArray
+from ..task_metadata import timed
 from .box_levels import box_means, box_medians
+from .frame import Frame
 
-__all__ = ["FringeFit", "contrast", "fit_fringe_scale", "random_positions", "subtract_fringes"]
+__all__ = ["FringeFit", "contrast", "fit_fringe_scale", "random_positions", "remove_fringes", "subtract_fringes"]
 
 
 _PURPOSE = 0x46524E47
@@ -92,7 +95,7 @@ def random_positions(exposure_id: int, num: int, large: int, shape: tuple[int, .
             f"Frame of {shape[1]} x {shape[0]} pixels is too small to measure fringes in boxes of {2 * large} pixels",
             remedy="Switch off doFringe",
         )
-    visit, ccd = divmod(exposure_id, 200)
+    visit, ccd = divmod(exposure_id, EXPOSURE_IDS_PER_VISIT)
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([visit, ccd, _PURPOSE])))
     xs = generator.integers(large, shape[1] - large, size=num)
     ys = generator.integers(large, shape[0] - large, size=num)
@@ -171,3 +174,25 @@ def _least_squares(value: FloatArray, shape: FloatArray, pedestal: bool) -> Floa
     mean_value, mean_shape = value.mean(), shape.mean()
     scale = float(np.sum((value - mean_value) * (shape - mean_shape)) / np.sum((shape - mean_shape) ** 2))
     return np.array([scale, float(mean_value - scale * mean_shape)])
+
+
+def remove_fringes(frame: Frame) -> None:
+    """Subtract the fringes of a frame in place; log the fit and record the scale."""
+    config = frame.config.fringe
+    with timed(frame.log.name, "run"):
+        fit = subtract_fringes(
+            frame.exposure,
+            frame.inputs.masters["fringe"],
+            frame.inputs.exposure_id,
+            num=config.num,
+            small=config.small,
+            large=config.large,
+            iterations=config.iterations,
+            clip=config.clip,
+            pedestal=config.pedestal,
+            ignored_planes=tuple(config.stats.badMaskPlanes),
+        )
+    frame.log.info(
+        "Fringe scale %f, residual %f, from %d of %d positions", fit.scale, fit.rms, fit.n_used, fit.n_positions
+    )
+    frame.exposure.metadata.set("FRSCALE", fit.scale, "[ADU] factor of the fringe frame")

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..camera.keywords import VISIT_KEYWORDS
 from ..fits.metadata import Metadata
-from ..image.calib_image import CalibImage
 
-__all__ = ["numbers_digest", "raw_cards", "record_calib", "record_master", "record_numbers", "record_step"]
+__all__ = ["numbers_digest", "raw_cards", "record_calib"]
 
 _CONSUMED = re.compile(
     # structure of the file
     r"SIMPLE|BITPIX|NAXIS\d*|EXTEND|XTENSION|[PG]COUNT|GROUPS|BSCALE|BZERO|BLANK|END|CHECKSUM|DATASUM|"
     # visit information, written anew from its own object; times of the product are TAI
-    r"EXPTIME|MJD-STR|RA2000|DEC2000|AZIMUTH|ALTITUDE|AIRMASS|OUT-TMP|OUT-PRS|OUT-HUM|LST-STR|INST-PA|TIMESYS|"
+    rf"{'|'.join(VISIT_KEYWORDS)}|"
     # world coordinates: they describe the mirrored, untrimmed array
     r"WCSAXES|CTYPE\d|CRPIX\d|CRVAL\d|CUNIT\d|CDELT\d|CROTA\d|CD\d_\d|PC\d+_\d+|PC\d{6}|PV\d+_\d+|"
     r"LONPOLE|LATPOLE|LONGPOLE|EQUINOX|RADESYS|RADECSYS|RESTFRQ|RESTWAV|"
@@ -30,22 +30,6 @@ _CONSUMED = re.compile(
 # What a HIERARCH card can hold next to any number, and what other programs read back.
 _KEYWORD = re.compile(r"(?!HIERARCH$|CONTINUE$|.*[.]{3}$)[!-<>-~](?:[ -<>-~]{0,38}[!-<>-~])?")
 _LARGEST_INTEGER = 2**63
-
-_STEPS = {
-    "BIAS": "bias subtracted",
-    "BF": "brighter-fatter effect corrected",
-    "DARK": "dark current subtracted",
-    "DEF": "defects masked and interpolated",
-    "FLAT": "divided by the flat",
-    "FRNG": "fringes subtracted",
-    "LIN": "non-linearity corrected",
-    "OSCN": "overscan subtracted",
-    "SAT": "saturated pixels masked and interpolated",
-    "SUSP": "suspect pixels masked",
-    "TRL": "bleed trails widened",
-    "VAR": "variance from gain and read noise",
-    "XTLK": "crosstalk subtracted",
-}
 
 
 def raw_cards(header: Mapping[str, object]) -> Metadata:
@@ -79,11 +63,6 @@ def _plain(value: Any) -> Any:
     return "".join(letter if " " <= letter <= "~" else "?" for letter in value)
 
 
-def record_step(metadata: Metadata, step: str, applied: bool) -> None:
-    """Record whether a correction was applied: card ISR_<step>."""
-    metadata.set(f"ISR_{step}", applied, _STEPS[step])
-
-
 def record_calib(metadata: Metadata, kind: str, name: str, digest: str) -> None:
     """Record file name and SHA-256 of a calibration: cards <kind>NAM and <kind>SHA; `kind` has up to 5 letters."""
     metadata.set(f"{kind}NAM", name or "unnamed", "calibration applied")
@@ -93,13 +72,3 @@ def record_calib(metadata: Metadata, kind: str, name: str, digest: str) -> None:
 def numbers_digest(numbers: npt.ArrayLike) -> str:
     """Return the SHA-256 of numbers (as little-endian float64, last index fastest), whatever file they came in."""
     return hashlib.sha256(np.ascontiguousarray(numbers, dtype="<f8").tobytes()).hexdigest()
-
-
-def record_numbers(metadata: Metadata, kind: str, name: str, numbers: npt.ArrayLike) -> None:
-    """Record a table of the camera by its name and the SHA-256 of the numbers used (`numbers_digest`)."""
-    record_calib(metadata, kind, name, numbers_digest(numbers))
-
-
-def record_master(metadata: Metadata, kind: str, calib: CalibImage) -> None:
-    """Record a master calibration frame."""
-    record_calib(metadata, kind, calib.name, calib.sha256)

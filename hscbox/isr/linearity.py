@@ -10,7 +10,12 @@ from ..camera.detector import Detector
 from ..image.exposure import Exposure
 from ..numerics.compiler import njit
 
-__all__ = ["linearize"]
+__all__ = ["is_nonlinear", "linearize"]
+
+
+def is_nonlinear(detector: Detector) -> bool:
+    """Say whether the detector has a correction at all."""
+    return detector.amplifiers[0].linearity_type != "None"
 
 
 def linearize(exposure: Exposure, detector: Detector) -> bool:
@@ -21,7 +26,7 @@ def linearize(exposure: Exposure, detector: Detector) -> bool:
     bool
         Whether the detector has a correction at all.
     """
-    if detector.amplifiers[0].linearity_type == "None":
+    if not is_nonlinear(detector):
         return False
     for amp in detector.amplifiers:
         if amp.linearity_c0 != 0:

@@ -7,8 +7,10 @@ import numpy as np
 from ..image.exposure import Exposure
 from ..image.interpolate import interpolate_pixels
 from ..image.mask import mask_bits
+from ..task_metadata import record
+from .frame import Frame
 
-__all__ = ["interpolate_nans"]
+__all__ = ["interpolate_nans", "repair_nans"]
 
 
 def interpolate_nans(exposure: Exposure) -> int:
@@ -19,3 +21,11 @@ def interpolate_nans(exposure: Exposure) -> int:
         exposure.mask[nan] |= mask_bits("UNMASKEDNAN")
         interpolate_pixels(exposure.image, exposure.variance, exposure.mask, nan)
     return number
+
+
+def repair_nans(frame: Frame) -> None:
+    """Interpolate over what is not finite, with a warning and the number in the metadata of the task."""
+    number = interpolate_nans(frame.exposure)
+    record(frame.log.name, "NUMNANS", number)
+    if number:
+        frame.log.warning("There were %d unmasked NaNs", number)

@@ -7,10 +7,20 @@ from typing import NamedTuple
 import numpy as np
 from scipy.interpolate import Akima1DInterpolator, CubicSpline
 
+from ..image.mask import mask_bits
 from ..numerics.arrays import BoolArray, Float32Array, FloatArray
 from ..numerics.statistics import clipped_mean, median
+from .frame import Frame
 
-__all__ = ["OverscanLevel", "bin_rows", "collapse_rows", "fit_overscan", "overscan_level"]
+__all__ = [
+    "OverscanLevel",
+    "bin_rows",
+    "collapse_rows",
+    "fit_overscan",
+    "overscan_level",
+    "record_overscan",
+    "subtract_overscan",
+]
 
 
 _SPLINES = {"AKIMA_SPLINE", "CUBIC_SPLINE", "NATURAL_SPLINE"}
@@ -135,3 +145,28 @@ def _row_quantile(ordered: FloatArray, q: float) -> FloatArray:
     low = int(position)
     high = min(low + 1, ordered.shape[1] - 1)
     return np.asarray(ordered[:, low] + (ordered[:, high] - ordered[:, low]) * (position - low))
+
+
+def record_overscan(frame: Frame) -> None:
+    """Record level and scatter of the overscan of every amplifier."""
+    overscans = {amp.index: frame.inputs.raw.pixels[amp.serial_overscan.slices] for amp in frame.detector.amplifiers}
+    for index, pixels in overscans.items():
+        frame.exposure.metadata.set(f"OSLEVEL{index}", median(pixels), "[ADU] median of the overscan")
+    for index, pixels in overscans.items():
+        sigma = clipped_mean(pixels).std
+        frame.exposure.metadata.set(f"OSSIGMA{index}", sigma, "[ADU] clipped standard deviation of the overscan")
+
+
+def subtract_overscan(frame: Frame) -> None:
+    """Subtract the pedestal of every usable amplifier in place; rows where it is extrapolated get SUSPECT."""
+    config = frame.config
+    for amp in frame.usable:
+        fit = overscan_level(
+            frame.inputs.raw.pixels[amp.serial_overscan.slices],
+            fit_type=config.overscanFitType,
+            order=config.overscanOrder,
+            max_deviation=config.overscanMaxDev,
+            reject=config.overscanRej,
+        )
+        frame.exposure.image[amp.trimmed.slices] -= fit.level.astype(np.float32)[:, None]
+        frame.exposure.mask[amp.trimmed.slices][fit.doubtful] |= mask_bits("SUSPECT")

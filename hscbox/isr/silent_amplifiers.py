@@ -8,8 +8,9 @@ from ..camera.detector import Detector
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
 from ..numerics.statistics import median
+from .frame import Frame
 
-__all__ = ["mask_silent_amplifiers"]
+__all__ = ["find_silent_amplifiers", "mask_silent_amplifiers"]
 
 _SHARE = 0.05
 """An amplifier below this part of the brightest one's level is silent; vignetting within a CCD takes half at most."""
@@ -42,3 +43,13 @@ def mask_silent_amplifiers(exposure: Exposure, detector: Detector) -> list[int]:
     for amp in silent:
         exposure.mask[amp.trimmed.slices] |= mask_bits("BAD")
     return [amp.index for amp in silent]
+
+
+def find_silent_amplifiers(frame: Frame) -> None:
+    """Mark silent amplifiers as dead, with a warning each, and name all dead ones in the header."""
+    silent = mask_silent_amplifiers(frame.exposure, frame.detector)
+    for number in silent:
+        frame.log.warning("Amplifier %d sees no sky although others do; setting it to BAD", number)
+    frame.dead = tuple(sorted({*frame.dead, *silent}))
+    names = " ".join(map(str, frame.dead))
+    frame.exposure.metadata.set("DEADAMPS", names, "amplifiers in the defect list, or without signal")

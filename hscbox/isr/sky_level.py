@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import SaturatedFrameError
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
 from ..numerics.statistics import clipped_mean, median_and_clipped_mean
+from .frame import Frame
 
-__all__ = ["SkyLevel", "measure_sky_level"]
+__all__ = ["SkyLevel", "measure_sky_level", "record_sky_level"]
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,26 @@ def measure_sky_level(
         n_x=n_x,
         n_y=n_y,
     )
+
+
+def record_sky_level(frame: Frame) -> None:
+    """Measure the sky, log and record it; a frame without usable sky is refused (`SaturatedFrameError`)."""
+    mesh, metadata = frame.config.qa.flatness, frame.exposure.metadata
+    sky = measure_sky_level(frame.exposure, mesh.meshX, mesh.meshY, n_sigma=mesh.clipSigma, n_iter=mesh.nIter)
+    if not (np.isfinite(sky.level) and np.isfinite(sky.sigma) and np.isfinite(sky.flatness_rms)):
+        raise SaturatedFrameError(
+            f"CCD {frame.detector.id} has no usable sky: level {sky.level}, sigma {sky.sigma}",
+            remedy="All pixels are bad or saturated, or the sky level is zero",
+            ccd=frame.detector.id,
+        )
+    grid = f"{sky.n_x}x{sky.n_y}"
+    frame.log.info("Flattened sky level: %f +/- %f", sky.level, sky.sigma)
+    frame.log.info("Measuring sky levels in %s grids: %f", grid, sky.mesh_level)
+    frame.log.info("Sky flatness in %s grids - pp: %f rms: %f", grid, sky.flatness_pp, sky.flatness_rms)
+    metadata.set("SKYLEVEL", sky.level, "[ADU] median sky")
+    metadata.set("SKYSIGMA", sky.sigma, "[ADU] clipped standard deviation of the sky")
+    metadata.set("FLATNESS_PP", sky.flatness_pp)
+    metadata.set("FLATNESS_RMS", sky.flatness_rms)
+    metadata.set("FLATNESS_NGRIDS", grid)
+    metadata.set("FLATNESS_MESHX", mesh.meshX)
+    metadata.set("FLATNESS_MESHY", mesh.meshY)

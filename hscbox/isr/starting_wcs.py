@@ -8,13 +8,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..camera.detector import Detector
+from ..camera.geometry import CCD_HEIGHT
 from ..camera.visit_info import VisitInfo
 from ..image.sky_wcs import SkyWcs
 from ..image.wcs import initial_wcs
 
 __all__ = ["starting_wcs"]
 
-_FULL_HEIGHT = 4176
 _SCALE_CORRECTION = 0.992
 """Ratio of the mean pixel scale, 0.1687 arcsec, to the 0.17 arcsec of raw headers."""
 
@@ -36,5 +36,5 @@ def starting_wcs(detector: Detector, visit_info: VisitInfo | None, header: Mappi
     if detector.mirror == "LR":
         crpix, flip = (detector.width - 1 - x, y), (-1.0, 1.0)
     else:
-        crpix, flip = (x, _FULL_HEIGHT - 1 - y), (1.0, -1.0)
+        crpix, flip = (x, CCD_HEIGHT - 1 - y), (1.0, -1.0)
     return SkyWcs(crpix, found.crval, _SCALE_CORRECTION * np.asarray(found.cd) * np.array(flip))

@@ -6,9 +6,11 @@ import numpy as np
 import shapely
 
 from ..camera.detector import Detector
+from ..camera.vignette import vignette_polygon
 from ..numerics.arrays import FloatArray
+from .frame import Frame
 
-__all__ = ["valid_polygon"]
+__all__ = ["attach_valid_polygon", "valid_polygon"]
 
 
 def valid_polygon(detector: Detector, field: FloatArray) -> FloatArray | None:
@@ -34,3 +36,8 @@ def valid_polygon(detector: Detector, field: FloatArray) -> FloatArray | None:
         return None
     ring = np.asarray(shapely.geometry.polygon.orient(common, sign=-1.0).exterior.coords, np.float64)
     return np.stack(detector.focal_plane_to_pixel(ring[:, 0], ring[:, 1]), axis=1)
+
+
+def attach_valid_polygon(frame: Frame) -> None:
+    """Give the exposure the polygon of its pixels that light reaches."""
+    frame.exposure.valid_polygon = valid_polygon(frame.detector, vignette_polygon())

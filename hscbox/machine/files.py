@@ -1,4 +1,15 @@
-"""The one way files are written: temporary sibling, flush, fsync, rename."""
+"""How files are written that a reader must never see half: temporary sibling, flush, fsync, rename.
+
+All products, configurations, records, reports and exports go through here. Written otherwise, each for its reason:
+
+- registries (`butler.registry`): by SQLite's transactions, in place, since they are added to; the simulator's own and
+  copies of configurations are made in a temporary sibling like everything else;
+- files that come into a repository (`butler.delivery`): a synced temporary copy, hard-linked into place, since unlike
+  a rename a link never replaces what is there; or only a link, or a rename of the original;
+- answers on their way (`refcat.partial`): appended to, so that an interrupted transfer can be continued;
+- whole reference catalogues (`refcat.build`): files from here, in a new directory that is renamed at the end;
+- empty files for locks (`refcat.parts`, `site.doctor`), and numba's cache of compiled loops.
+"""
 
 from __future__ import annotations
 

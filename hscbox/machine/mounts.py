@@ -21,6 +21,7 @@ __all__ = [
     "bind_flags",
     "container_engine",
     "dangling",
+    "is_lost_with_container",
     "missing_link_error",
     "missing_link_remedy",
     "mount_points",
@@ -171,13 +172,37 @@ def _is_mounted(missing: Path, points: Mapping[str, str], *, in_container: bool)
         ancestor = ancestor.parent
     if not in_container:
         return ancestor != ancestor.parent
-    inside = next((str(place) for place in (ancestor, *ancestor.parents) if str(place) in points), "/")
-    if inside != "/" and points[inside] not in _ENGINE_FILE_SYSTEMS:
+    inside, kind = _mount_of(ancestor, points)
+    if inside != "/" and kind not in _ENGINE_FILE_SYSTEMS:
         return True
     # This is the container's own tree. The engine makes directories in it that lead to binds; and those at its top
     # come with every image, whatever the host has there.
     leads_to_binds = any(Path(point).is_relative_to(ancestor) for point in points if point != str(ancestor))
     return len(ancestor.parts) > 2 and not leads_to_binds
+
+
+def is_lost_with_container(
+    place: Path, points: Mapping[str, str] | None = None, *, in_container: bool | None = None
+) -> bool:
+    """Return whether what is written at an absolute path without links is gone when this container is.
+
+    Parameters
+    ----------
+    points
+        Mount points as of `mount_points`; those of this process by default.
+    in_container
+        Whether this is a container; by default, if there are marks of an engine.
+    """
+    if not (container_engine() is not None if in_container is None else in_container):
+        return False
+    known = mount_points() if points is None else points
+    return _mount_of(place, known)[1] in _ENGINE_FILE_SYSTEMS
+
+
+def _mount_of(place: Path, points: Mapping[str, str]) -> tuple[str, str]:
+    """Return the mount point that a path is on, and its kind of file system."""
+    inside = next((str(above) for above in (place, *place.parents) if str(above) in points), "/")
+    return inside, points.get(inside, "")
 
 
 def missing_link_remedy(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 import lsst.pex.config as pex_config
@@ -11,6 +10,7 @@ import numpy as np
 from ..catalog.schema import Schema
 from ..catalog.source_catalog import SourceCatalog
 from ..image.bounded_field import ApCorrMap
+from ..task_metadata import Task
 
 __all__ = ["ApplyApCorrConfig", "ApplyApCorrTask"]
 
@@ -22,7 +22,7 @@ class ApplyApCorrConfig(pex_config.Config):
     doFlagApCorrFailures = pex_config.Field("Flag the flux if its correction is missing?", bool, default=True)
 
 
-class ApplyApCorrTask:
+class ApplyApCorrTask(Task[ApplyApCorrConfig]):
     """Apply aperture corrections.
 
     Parameters
@@ -38,9 +38,7 @@ class ApplyApCorrTask:
     """
 
     def __init__(self, config: ApplyApCorrConfig, name: str, schema: Schema, flux_names: Sequence[str]) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
+        super().__init__(config, name)
         self.flux_names = sorted(set(flux_names) - set(config.ignoreList))
         for flux in self.flux_names:
             schema.add_field(f"{flux}_apCorr", "D", "aperture correction factor applied")

@@ -1,16 +1,36 @@
-"""The check that a centroid lies in its footprint."""
+"""What plugins of centroids share: a centroid that leaves its footprint goes back to the peak."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from ..catalog.schema import Schema
 from ..numerics.arrays import BoolArray, FloatArray
 from ..numerics.compiler import njit
 from .context import MeasurementContext
+from .plugin import Plugin
 
-__all__ = ["reset_outside_footprint"]
+__all__ = ["CentroidPlugin", "reset_outside_footprint"]
+
+
+class CentroidPlugin(Plugin):
+    """A measurement of positions; its configuration has doFootprintCheck and maxDistToPeak."""
+
+    order: ClassVar[float] = 0.0
+
+    def declare_positions(self, schema: Schema, doc: str) -> None:
+        """Add the columns of the positions."""
+        for axis in "xy":
+            schema.add_field(f"{self.name}_{axis}", "D", f"{doc}, {axis}", "pixel")
+
+    def fill(self, context: MeasurementContext, x: FloatArray, y: FloatArray, failed: BoolArray) -> None:
+        """Check the positions (n,), put them into the catalogue, and flag those that failed or were replaced."""
+        reset = reset_outside_footprint(context, x, y, self.config.doFootprintCheck, self.config.maxDistToPeak)
+        context.catalog[f"{self.name}_flag_resetToPeak"] = reset
+        context.catalog[f"{self.name}_flag"] = failed | reset
+        context.catalog[f"{self.name}_x"], context.catalog[f"{self.name}_y"] = x, y
 
 
 def reset_outside_footprint(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -14,7 +13,7 @@ from ..catalog.source_catalog import SourceCatalog
 from ..errors import ConfigError, PsfFitError
 from ..fits.metadata import Metadata
 from ..image.exposure import Exposure
-from ..task_metadata import timed_method
+from ..task_metadata import Task, timed_method
 from . import plugins as _plugins
 from .context import CatalogRows, MeasurementContext
 from .noise_replacer import NoiseReplacerConfig, describe_noise, replace_by_noise
@@ -67,7 +66,7 @@ class SingleFrameMeasurementConfig(pex_config.Config):
                 raise ValueError(f"slots.{slot} is {target!r}, which is not among plugins.names")
 
 
-class SingleFrameMeasurementTask:
+class SingleFrameMeasurementTask(Task[SingleFrameMeasurementConfig]):
     """Measure all sources of a catalogue.
 
     Parameters
@@ -81,9 +80,7 @@ class SingleFrameMeasurementTask:
     """
 
     def __init__(self, config: SingleFrameMeasurementConfig, name: str, schema: Schema) -> None:
-        self.config = config
-        self.name = name
-        self.log = logging.getLogger(name)
+        super().__init__(config, name)
         classes = {plugin: PLUGINS[plugin] for plugin in config.plugins.names}
         ordered = sorted(classes, key=lambda plugin: (classes[plugin].order, plugin))
         self.plugins: list[Plugin] = [classes[plugin](config.plugins[plugin], plugin, schema) for plugin in ordered]

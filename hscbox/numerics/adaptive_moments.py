@@ -79,53 +79,43 @@ def adaptive_moments(image: NDArray[np.floating], x: float, y: float) -> Adaptiv
     w_xx, w_yy, w_xy = _START, _START, 0.0
     old_e1, old_e2, old_xx = 1e6, 1e6, 1e6
     centroid_x, centroid_y, total = x, y, 0.0
-    flags = 0
-    rounds = 0
-    x_first, x_last, y_first, y_last = 0, 0, 0, 0
-    converged = False
-    while rounds < _MAX_ROUNDS:
+    flags, rounds = 0, 0
+    for _ in range(_MAX_ROUNDS):
         rounds += 1
         radius = min(4.0 * math.sqrt(max(w_xx, w_yy)), _MAX_RADIUS)
         x_first, x_last = max(int(x - radius - 0.5), 0), min(int(x + radius + 0.5), width - 1)
         y_first, y_last = max(int(y - radius - 0.5), 0), min(int(y + radius + 0.5), height - 1)
         det = w_xx * w_yy - w_xy * w_xy
         i_xx, i_yy, i_xy = w_yy / det, w_xx / det, -w_xy / det
+        box = (x_first, x_last, y_first, y_last)
         # A weight narrower than a pixel is averaged over 4 x 4 points of every pixel.
-        narrow = w_xx < 0.25 or w_yy < 0.25 or det < 0.0625
-        if narrow:
-            sums = _sums_subsampled(image, x, y, x_first, x_last, y_first, y_last, i_xx, i_yy, i_xy)
+        if w_xx < 0.25 or w_yy < 0.25 or det < 0.0625:
+            sums = _sums_subsampled(image, x, y, box, i_xx, i_yy, i_xy)
         else:
-            box = (x_first, x_last, y_first, y_last)
             sums = weighted_sums(image, x, y, box, i_xx, i_yy, i_xy, _MAX_EXPONENT)
         total = sums[0]
         if not total > 0.0:
-            flags |= UNWEIGHTED
-            break
+            return _unweighted(image, x, y, box, rounds)
         centroid_x, centroid_y = x + sums[1] / total, y + sums[2] / total
         m_xx, m_yy, m_xy = sums[3] / total, sums[4] / total, sums[5] / total
         det_m = m_xx * m_yy - m_xy * m_xy
         if not (m_xx > 0.0 and m_yy > 0.0 and det_m > 0.0):
-            flags |= UNWEIGHTED
-            break
+            return _unweighted(image, x, y, box, rounds)
         e1, e2 = (m_xx - m_yy) / (m_xx + m_yy), 2.0 * m_xy / (m_xx + m_yy)
         if (
             abs(e1 - old_e1) < _TOLERANCE_ELLIPTICITY
             and abs(e2 - old_e2) < _TOLERANCE_ELLIPTICITY
             and abs(m_xx / old_xx - 1.0) < _TOLERANCE_SIZE
         ):
-            converged = True
             break
         old_e1, old_e2, old_xx = e1, e2, m_xx
         # Weight times object is a Gaussian whose inverse covariance is the sum of both: solve for the object.
         n_xx, n_yy, n_xy = m_yy / det_m - i_xx, m_xx / det_m - i_yy, -m_xy / det_m - i_xy
         det_n = n_xx * n_yy - n_xy * n_xy
         if not (det_n > 0.0 and n_xx > 0.0 and n_yy > 0.0):
-            flags |= UNWEIGHTED
-            break
+            return _unweighted(image, x, y, box, rounds)
         w_xx, w_yy, w_xy = n_yy / det_n, n_xx / det_n, -n_xy / det_n
-    if flags & UNWEIGHTED:
-        return _unweighted(image, x, y, x_first, x_last, y_first, y_last, rounds)
-    if not converged:
+    else:
         flags |= MAX_ITER
     if abs(centroid_x - x) > _MAX_SHIFT or abs(centroid_y - y) > _MAX_SHIFT:
         flags |= SHIFT
@@ -139,14 +129,12 @@ def _sums_subsampled(
     image: NDArray[np.floating],
     x: float,
     y: float,
-    x_first: int,
-    x_last: int,
-    y_first: int,
-    y_last: int,
+    box: tuple[int, int, int, int],
     i_xx: float,
     i_yy: float,
     i_xy: float,
 ) -> tuple[float, float, float, float, float, float]:
+    x_first, x_last, y_first, y_last = box
     s, sx, sy, sxx, syy, sxy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for j in range(y_first, y_last + 1):
         for i in range(x_first, x_last + 1):
@@ -168,15 +156,9 @@ def _sums_subsampled(
 
 @njit
 def _unweighted(
-    image: NDArray[np.floating],
-    x: float,
-    y: float,
-    x_first: int,
-    x_last: int,
-    y_first: int,
-    y_last: int,
-    rounds: int,
+    image: NDArray[np.floating], x: float, y: float, box: tuple[int, int, int, int], rounds: int
 ) -> AdaptiveMoments:
+    x_first, x_last, y_first, y_last = box
     s, sx, sy, sxx, syy, sxy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for j in range(y_first, y_last + 1):
         for i in range(x_first, x_last + 1):

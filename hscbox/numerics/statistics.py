@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from .arrays import Float32Array, FloatArray
 from .compiler import njit
+from .constants import SIGMA_PER_IQR
 
 __all__ = [
-    "SIGMA_PER_IQR",
     "ClippedMean",
     "clipped_mean",
     "good_values",
@@ -25,9 +25,6 @@ __all__ = [
     "median_and_clipped_mean",
     "quantiles",
 ]
-
-SIGMA_PER_IQR = 0.741301109252802
-"""Standard deviation of a Gaussian per interquartile range."""
 
 
 class ClippedMean(NamedTuple):

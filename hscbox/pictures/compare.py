@@ -87,12 +87,11 @@ def _isr_step(butler: Butler, step: str, data_id: DataId) -> Comparison:
     how += "as the output records it" if recorded else "by default"
     if not getattr(config, f"do{step}"):
         how += "; the step was off in that record"
-    plane = "variance " if step == "Variance" else ""
-    titles = (f"{plane}without {step}", f"{plane}with {step}")
-    # The image does not know its variance; that step shows in the variance plane.
-    planes = (before.variance, after.variance) if step == "Variance" else (before.image, after.image)
-    unit = "ADU^2" if step == "Variance" else "ADU"
-    return Comparison(step, titles, *planes, before.mask, after.mask, how, unit, after.wcs)
+    plane = ISR_STEPS[step].plane
+    prefix, unit = ("variance ", "ADU^2") if plane == "variance" else ("", "ADU")
+    titles = (f"{prefix}without {step}", f"{prefix}with {step}")
+    first, second = (getattr(exposure, plane) for exposure in (before, after))
+    return Comparison(step, titles, first, second, before.mask, after.mask, how, unit, after.wcs)
 
 
 def _background(butler: Butler, step: str, data_id: DataId) -> Comparison:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..butler.butler import Butler
 from ..butler.data_id import EXPOSURE_KEYS, DataId, format_data_id, suggestion
+from ..camera.calib_kinds import CALIB_KINDS
 from ..errors import CalibNotFoundError, MissingInputError, UnknownDataIdError, UsageError
 from ..image.exposure import Exposure
 from ..image.sky_wcs import SkyWcs
@@ -21,10 +22,7 @@ DATASETS: dict[str, str] = {
     "raw": "ADU",
     "postISRCCD": "ADU",
     "calexp": "ADU",
-    "bias": "ADU",
-    "dark": "ADU/s",
-    "flat": "",
-    "fringe": "ADU",
+    **{kind.name: kind.unit for kind in CALIB_KINDS.values()},
 }
 """Datasets that can be drawn, with the unit of their pixels."""
 

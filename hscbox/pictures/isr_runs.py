@@ -8,6 +8,7 @@ from ..butler.butler import Butler
 from ..butler.data_id import DataId
 from ..image.exposure import Exposure
 from ..isr.config import IsrConfig
+from ..isr.steps import STEPS, Step
 from ..isr.task import IsrTask
 from ..pipeline.config_store import load_config
 from ..pipeline.inputs import Inputs, isr_inputs
@@ -15,12 +16,10 @@ from ..pipeline.process_ccd import ProcessCcdConfig
 
 __all__ = ["ISR_STEPS", "recorded_isr_config", "run_isr"]
 
-# These leave pixels and mask alone.
-_NOT_STEPS = {"doWrite", "doWriteVignettePolygon"}
-ISR_STEPS: tuple[str, ...] = tuple(
-    sorted(name.removeprefix("do") for name in IsrConfig._fields if name.startswith("do") and name not in _NOT_STEPS)
-)
-"""The steps that can be switched: the words after `isr.do`."""
+ISR_STEPS: dict[str, Step] = {
+    step.switch.removeprefix("do"): step for step in STEPS if step.switch and step.plane != "none"
+}
+"""The steps that can be switched and seen, by the word after `isr.do`."""
 
 
 def recorded_isr_config(butler: Butler) -> tuple[IsrConfig, bool]:
@@ -58,5 +57,5 @@ def run_isr(butler: Butler, data_id: DataId, config: IsrConfig, switches: dict[s
     chosen = copy.deepcopy(config)
     chosen.update(**{f"do{step}": on for step, on in switches.items()})
     chosen.qa.update(doThumbnailOss=False, doThumbnailFlattened=False)
-    result = IsrTask(chosen, "show.isr").run(**isr_inputs(butler, data_id, chosen, Inputs()))
+    result = IsrTask(chosen, "show.isr").run(isr_inputs(butler, data_id, chosen, Inputs()))
     return result.exposure

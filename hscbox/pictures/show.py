@@ -16,7 +16,8 @@ from ..errors import UsageError
 from ..image.mask import mask_bits
 from ..image.sky_wcs import SkyWcs
 from ..numerics.arrays import FloatArray, Int32Array
-from ..numerics.statistics import SIGMA_PER_IQR, quantiles
+from ..numerics.constants import SIGMA_PER_IQR
+from ..numerics.statistics import quantiles
 from .compare import Comparison, compare, step_named
 from .frames import DATASETS, default_dataset, get_or_say, only_exposure, read_frame
 from .overlay import PLANE_COLOURS, chosen_planes

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..numerics.arrays import BoolArray, ByteArray, FloatArray
-from ..numerics.statistics import SIGMA_PER_IQR, quantiles
+from ..numerics.constants import SIGMA_PER_IQR
+from ..numerics.statistics import quantiles
 
 __all__ = ["DifferenceScale", "GreyScale", "difference_scale", "grey_scale"]
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from ..butler.butler import Butler
 from ..butler.data_id import DataId
 from ..butler.derived import exposure_id
+from ..camera.calib_kinds import CALIB_KINDS
 from ..camera.camera import load_camera
 from ..camera.detector import Detector
 from ..camera.filters import canonical_name
 from ..camera.visit_info import visit_info_from_header
 from ..errors import FocusCcdError
 from ..isr.config import IsrConfig
+from ..isr.inputs import IsrInputs
+from ..isr.steps import needed
 from ..machine.files import sha256_file
 
 __all__ = ["Inputs", "isr_inputs", "science_detector"]
@@ -41,17 +43,13 @@ class Inputs:
         return hashlib.sha256(repr(shards).encode()).hexdigest()
 
 
-def isr_inputs(butler: Butler, data_id: DataId, config: IsrConfig, inputs: Inputs) -> dict[str, Any]:
-    """Read the raw frame and the calibrations that the configuration asks for.
+def isr_inputs(butler: Butler, data_id: DataId, config: IsrConfig, inputs: Inputs) -> IsrInputs:
+    """Read the raw frame, and what the steps need that the configuration asks for.
 
     Parameters
     ----------
     inputs
         Gets the files that are read.
-
-    Returns
-    -------
-    The arguments of `hscbox.isr.task.IsrTask.run`.
 
     Raises
     ------
@@ -63,31 +61,23 @@ def isr_inputs(butler: Butler, data_id: DataId, config: IsrConfig, inputs: Input
     detector = science_detector(int(data_id["ccd"]))
     inputs.add("raw", butler.path("raw", data_id))
     raw = butler.get("raw", data_id)
-    filter_name = canonical_name(str(data_id["filter"]))
-    wanted = {
-        "bias": config.doBias,
-        "dark": config.doDark,
-        "flat": config.doFlat,
-        "fringe": config.doFringe and filter_name in config.fringe.filters,
-    }
-    calibs: dict[str, Any] = {name: butler.get(name, data_id) if on else None for name, on in wanted.items()}
-    for name, calib in calibs.items():
-        if calib is not None:
-            inputs.note(name, butler.path(name, data_id), calib.sha256)
+    found = IsrInputs(
+        raw,
+        detector,
+        visit_info_from_header(raw.header),
+        canonical_name(str(data_id["filter"])),
+        exposure_id(dict(data_id)),
+    )
+    needs = needed(config, found)
+    masters = {kind: butler.get(kind, data_id) for kind in CALIB_KINDS if kind in needs}
+    for kind, master in masters.items():
+        inputs.note(kind, butler.path(kind, data_id), master.sha256)
     kernel = None
-    if config.doBrighterFatter:
+    if "bf_kernel" in needs:
         kernel = butler.get("bfKernel", data_id)
         inputs.add("bfKernel", butler.path("bfKernel", data_id))
-    return {
-        "raw": raw,
-        "detector": detector,
-        "visit_info": visit_info_from_header(raw.header),
-        "filter_name": filter_name,
-        "exposure_id": exposure_id(dict(data_id)),
-        "defects": butler.get("defects", data_id) if config.doDefect else (),
-        "bf_kernel": kernel,
-        **calibs,
-    }
+    defects = butler.get("defects", data_id) if "defects" in needs else ()
+    return replace(found, masters=masters, bf_kernel=kernel, defects=defects)
 
 
 def science_detector(ccd: int) -> Detector:

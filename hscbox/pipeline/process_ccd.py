@@ -6,13 +6,15 @@ This is the only place where pixels and files meet; the steps themselves never t
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+import resource
+import time
+import traceback
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import lsst.pex.config as pex_config
 
-from .. import __version__
 from ..butler.butler import Butler
 from ..butler.data_id import DataId
 from ..calibrate.ref_objects import ReferenceShards
@@ -23,16 +25,16 @@ from ..errors import HscboxError
 from ..image.background import BackgroundModel
 from ..image.exposure import Exposure
 from ..isr.config import IsrConfig
-from ..isr.result import IsrResult
-from ..isr.task import IsrTask
-from ..machine.files import output_failure, sha256_file
+from ..isr.task import IsrResult, IsrTask
+from ..machine.files import output_failure
 from ..products.matches import write_denormalized
 from ..task_metadata import TaskMetadata, collecting, timed
 from .inputs import Inputs, isr_inputs
-from .provenance import run_record
+from .provenance import this_process
+from .record import CcdNumbers, CcdRecord, keep_record, now, signature, to_text
 from .references import References
 
-__all__ = ["CcdSummary", "ProcessCcdConfig", "ProcessCcdTask"]
+__all__ = ["ProcessCcdConfig", "ProcessCcdTask"]
 
 # Full width at half maximum of a Gaussian in units of its sigma.
 _FWHM = 2.3548
@@ -45,25 +47,6 @@ class ProcessCcdConfig(pex_config.Config):
     charImage = pex_config.ConfigField("Background, PSF and aperture corrections.", CharacterizeImageConfig)
     calibrate = pex_config.ConfigField("Deep catalogue, astrometry and zero point.", CalibrateConfig)
     doCalibrate = pex_config.Field("Go on after the characterization?", bool, default=True)
-
-
-@dataclass(frozen=True)
-class CcdSummary:
-    """The key numbers of one processed CCD."""
-
-    sky: float
-    sky_sigma: float
-    seeing_arcsec: float
-    psf_stars: int
-    cosmic_rays: int
-    bright_sources: int
-    sources: int = 0
-    matches: int = 0
-    astrometric_scatter_arcsec: float = float("nan")
-    zero_point: float = float("nan")
-    zero_point_stars: int = 0
-    cpu_seconds: float = float("nan")
-    peak_memory_mib: float = float("nan")
 
 
 class ProcessCcdTask:
@@ -88,51 +71,94 @@ class ProcessCcdTask:
         self.log = logging.getLogger(self.name)
         self.isr = IsrTask(config.isr, f"{self.name}.isr")
         self.char_image = CharacterizeImageTask(config.charImage, f"{self.name}.charImage")
-        self._inputs = Inputs()
-        self.calibrate = CalibrateTask(config.calibrate, f"{self.name}.calibrate", *self._references())
+        self._inputs, self._references_sha256 = Inputs(), ""
+        self._references = References(butler, lambda *noted: self._inputs.note(*noted))
+        self.calibrate = CalibrateTask(config.calibrate, f"{self.name}.calibrate", *self._shards())
 
-    def _references(self) -> list[ReferenceShards]:
+    def _shards(self) -> list[ReferenceShards]:
         """Return the catalogues for astrometry and photometry; without calibration neither needs to be there."""
         if not self.config.doCalibrate:
             return [ReferenceShards(lambda _: None, 0)] * 2
-        references = References(self.butler, sha256_file, lambda *noted: self._inputs.note(*noted))
         config = self.config.calibrate
         loaders = (config.astromRefObjLoader, config.photoRefObjLoader)
-        return [references.open(str(loader.ref_dataset_name)) for loader in loaders]
+        return [self._references.open(str(loader.ref_dataset_name)) for loader in loaders]
 
-    def run(self, data_id: DataId) -> CcdSummary:
-        """Process the CCD of an expanded data id and write its products.
+    def run(
+        self, data_id: DataId, *, place: Path | None = None, tries: int = 1, raise_errors: bool = False
+    ) -> CcdRecord:
+        """Process the CCD of an expanded data id, write its products, and return the record of how it ended.
 
-        What was valid before a failure stays written; the metadata file is written in any case.
+        What was valid before a failure stays written. The record is kept in any case: in the metadata file, and as a
+        file of its own in `place`.
 
-        Raises
-        ------
-        HscboxError
-            A subclass that says what failed.
+        Parameters
+        ----------
+        place
+            Directory for the records of this run; None to keep them in the metadata files only.
+        tries
+            Which try of this CCD it is.
+        raise_errors
+            Raise the error that ends the CCD, after its record is written, instead of logging it.
         """
-        started = datetime.now(UTC)
-        self._inputs = Inputs()
+        begun = CcdRecord(data_id=dict(data_id), started=now(), run=place.name if place else "", tries=tries)
+        wall, cpu = time.monotonic(), time.process_time()
+        self._inputs, self._references_sha256 = Inputs(), ""
+        self._references.forget()
         metadata = TaskMetadata()
-        status, failure = "unexpected", None
+        numbers, error = None, None
         try:
             with collecting(metadata):
-                summary = self._run(data_id)
-            status = "done"
-        except HscboxError as error:
-            status, failure = error.code, error
-            raise
-        except KeyboardInterrupt:
-            status = "interrupted"
-            raise
-        finally:
-            metadata.set(
-                f"{self.name}.provenance",
-                run_record(data_id, self._inputs.files, self.config_digest, status, started, failure),
-            )
+                numbers = self._run(data_id)
+        except (Exception, KeyboardInterrupt) as caught:
+            error = _interrupt(caught) or caught
+        record = replace(
+            self._known(begun),
+            ended=now(),
+            numbers=numbers,
+            wall_seconds=time.monotonic() - wall,
+            cpu_seconds=time.process_time() - cpu,
+            peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        )
+        record = record if error is None else record.failed(error)
+        metadata.set(f"{self.name}.provenance", to_text(record))
+        try:
             self.butler.put(metadata, "processCcd_metadata", data_id)
-        return summary
+        except HscboxError as unwritten:
+            error, record = (unwritten, record.failed(unwritten)) if error is None else (error, record)
+        if place is not None:
+            keep_record(place, record)
+        if error is not None:
+            self._report(data_id, error, raise_errors)
+        return record
 
-    def _run(self, data_id: DataId) -> CcdSummary:
+    def _known(self, record: CcdRecord) -> CcdRecord:
+        """Return a record with what is known by now of the maker and of the inputs."""
+        return replace(
+            record,
+            **this_process(),
+            inputs=dict(self._inputs.files),
+            config_sha256=self.config_digest,
+            references_sha256=self._references_sha256,
+        )
+
+    def _report(self, data_id: DataId, error: BaseException, raise_errors: bool) -> None:
+        """Log the error that ended a CCD, or raise it."""
+        meant = isinstance(error, HscboxError)
+        if isinstance(error, KeyboardInterrupt) or (raise_errors and not meant):
+            raise error
+        if raise_errors:
+            traceback.print_exception(error)
+            raise error
+        if meant:
+            self.log.critical("Failed on dataId=%s: %s", data_id, error)
+            if self.log.isEnabledFor(logging.DEBUG):
+                traceback.print_exception(error)
+        else:
+            # A defect of the program on one CCD must not take the others with it: the run goes on, and ends with the
+            # status of an unexpected error.
+            self.log.critical("Failed on dataId=%s", data_id, exc_info=error)
+
+    def _run(self, data_id: DataId) -> CcdNumbers:
         self.log.info("Processing %s", dict(data_id))
         with timed(self.name, "run"):
             isr, exposure_id = self._isr(data_id)
@@ -147,36 +173,34 @@ class ProcessCcdTask:
                 self._write_exposure(data_id, exposure, characterized.backgrounds)
                 raise characterized.failure
             if not self.config.doCalibrate:
-                return _summary(isr, characterized, None)
+                return _numbers(isr, characterized, None)
             logging.getLogger(self.calibrate.name).info("Processing %s", dict(data_id))
             calibrated = self.calibrate.run(characterized.exposure, exposure_id, characterized.catalog)
             self._write(data_id, characterized, calibrated)
             if calibrated.failure is not None:
                 raise calibrated.failure
-        return _summary(isr, characterized, calibrated)
+        return _numbers(isr, characterized, calibrated)
 
     def _isr(self, data_id: DataId) -> tuple[IsrResult, int]:
         """Return the corrected frame and its exposure id."""
         logging.getLogger(self.isr.name).info("Performing ISR on sensor %s", dict(data_id))
-        arguments = isr_inputs(self.butler, data_id, self.config.isr, self._inputs)
-        result = self.isr.run(**arguments)
-        self._sign(result.exposure)
-        if result.oss_thumbnail is not None:
-            self.butler.put(result.oss_thumbnail, "ossThumb", data_id)
-        if result.flattened_thumbnail is not None:
-            self.butler.put(result.flattened_thumbnail, "flattenedThumb", data_id)
+        inputs = isr_inputs(self.butler, data_id, self.config.isr, self._inputs)
+        result = self.isr.run(inputs)
+        self._sign(data_id, result.exposure)
+        for dataset, thumbnail in result.thumbnails.items():
+            self.butler.put(thumbnail, dataset, data_id)
         if self.config.isr.doWrite:
             self.butler.put(result.exposure, "postISRCCD", data_id)
-        return result, int(arguments["exposure_id"])
+        return result, inputs.exposure_id
 
-    def _sign(self, exposure: Exposure) -> None:
-        exposure.metadata.set("HSCBOX", __version__, "version of hscbox")
-        exposure.metadata.set("RAWSHA", self._inputs.files["raw"]["sha256"], "SHA-256 of the raw file")
-        exposure.metadata.set("CFGSHA", self.config_digest, "SHA-256 of the configuration")
+    def _sign(self, data_id: DataId, exposure: Exposure) -> None:
+        for keyword, value, comment in signature(self._known(CcdRecord(data_id=data_id))):
+            exposure.metadata.set(keyword, value, comment)
 
     def _write(self, data_id: DataId, characterized: CharacterizeResult, calibrated: CalibrateResult) -> None:
         exposure = calibrated.exposure
-        exposure.metadata.set("REFSHA", self._inputs.shards_digest(), "SHA-256 over the reference shards")
+        self._references_sha256 = self._inputs.shards_digest()
+        self._sign(data_id, exposure)
         backgrounds = list(characterized.backgrounds)
         if calibrated.background is not None:
             backgrounds.append(calibrated.background)
@@ -207,7 +231,14 @@ class ProcessCcdTask:
         self.butler.put(backgrounds, "calexpBackground", data_id)
 
 
-def _summary(isr: IsrResult, characterized: CharacterizeResult, calibrated: CalibrateResult | None) -> CcdSummary:
+def _interrupt(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Return the interrupt behind an error: calls of compiled loops turn one that reaches them into a `SystemError`."""
+    while isinstance(error, SystemError):
+        error = error.__cause__ or error.__context__
+    return error if isinstance(error, KeyboardInterrupt) else None
+
+
+def _numbers(isr: IsrResult, characterized: CharacterizeResult, calibrated: CalibrateResult | None) -> CcdNumbers:
     metadata = isr.exposure.metadata
     common: dict[str, Any] = {
         "sky": float(metadata["SKYLEVEL"]),  # type: ignore[arg-type]
@@ -218,8 +249,8 @@ def _summary(isr: IsrResult, characterized: CharacterizeResult, calibrated: Cali
         "bright_sources": len(characterized.catalog),
     }
     if calibrated is None or calibrated.astrometry is None or calibrated.zero_point is None:
-        return CcdSummary(**common)
-    return CcdSummary(
+        return CcdNumbers(**common)
+    return CcdNumbers(
         **common,
         sources=len(calibrated.sources),
         matches=len(calibrated.astrometry.match),

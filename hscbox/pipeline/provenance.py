@@ -1,28 +1,25 @@
-"""Who made a product, from what and with what: version records and the provenance of one run."""
+"""Who makes products, where and with what: versions, code paths, machine, image and batch job."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import logging
-import math
 import os
 import platform
-import resource
 import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from functools import cache
+from typing import Any
 
-import numpy as np
-
-from .. import __version__
 from ..butler.butler import Butler
 from ..butler.pickle_reader import load_pickle
-from ..errors import ConfigError, DamagedInputError, HscboxError
+from ..errors import ConfigError, DamagedInputError
+from ..machine.batch import batch_job
 from ..machine.dispatch import DispatchState, dispatch_state
 from ..machine.environment import PINNED
+from ..machine.image import image_identity
+from ..machine.revision import __version__, revision
 
-__all__ = ["check_versions", "package_versions", "run_record", "verify_dispatch"]
+__all__ = ["check_versions", "package_versions", "this_process", "verify_dispatch"]
 
 _PACKAGES = (
     "astro-metadata-translator", "astropy", "galsim", "llvmlite", "lsst-pex-config", "lsst-sphgeom", "numba",
@@ -39,6 +36,26 @@ def package_versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return dict(sorted(versions.items()))
+
+
+@cache
+def this_process() -> dict[str, Any]:
+    """Return the fields of `hscbox.pipeline.record.Made` that stay the same as long as this process lives."""
+    return {
+        "command": tuple(sys.argv),
+        "versions": package_versions(),
+        "revision": revision(),
+        "image": image_identity(),
+        "machine": {
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "system": platform.platform(),
+            "python": sys.executable,
+        },
+        "batch": batch_job(),
+        "environment": {name: os.environ.get(name, "") for name in PINNED},
+        "dispatch": dispatch_state().as_dict(),
+    }
 
 
 def check_versions(butler: Butler, *, clobber: bool, strict: bool, log: logging.Logger) -> None:
@@ -85,61 +102,3 @@ def verify_dispatch(log: logging.Logger) -> DispatchState:
     for problem in state.problems:
         log.warning("Results may differ from other machines in the last digits: %s", problem)
     return state
-
-
-def run_record(
-    data_id: Mapping[str, object],
-    inputs: Mapping[str, Mapping[str, str]],
-    config_digest: str,
-    status: str,
-    started: datetime,
-    failure: HscboxError | None = None,
-) -> str:
-    """Return the provenance of one CCD as a JSON string.
-
-    Parameters
-    ----------
-    data_id
-        The expanded data id.
-    inputs
-        Path and SHA-256 of every file read, by dataset name.
-    config_digest
-        SHA-256 of the configuration.
-    status
-        ``done``, or the code of the error that ended the run.
-    started
-        Start of the run, UTC.
-    failure
-        The error that ended the run; its text and its numbers are kept.
-    """
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    record = {
-        "dataId": dict(data_id),
-        "inputs": {name: dict(value) for name, value in inputs.items()},
-        "configSha256": config_digest,
-        "versions": package_versions(),
-        "environment": {name: os.environ.get(name, "") for name in PINNED},
-        "dispatch": dispatch_state().as_dict(),
-        "machine": {"host": platform.node(), "system": platform.platform(), "python": sys.executable},
-        "command": sys.argv,
-        "started": started.isoformat(),
-        "ended": datetime.now(UTC).isoformat(),
-        "cpuSeconds": usage.ru_utime + usage.ru_stime,
-        "peakMemoryMiB": usage.ru_maxrss / 1024,
-        "status": status,
-    }
-    if failure is not None:
-        numbers = {name: _plain(value) for name, value in failure.numbers.items()}
-        record["error"] = {"message": str(failure), "numbers": numbers}
-    return json.dumps(record, sort_keys=True)
-
-
-def _plain(value: object) -> object:
-    """Return what JSON can hold of a number, a text, or anything else by its name; no number for one not finite."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return str(value)

@@ -39,7 +39,8 @@ def load_ap_corr(archive: ArchiveReader, object_id: int) -> ApCorrMap:
     try:
         table = stored.tables[0]
         return {
-            name: _load_field(archive, int(field)) for name, field in zip(table["name"], table["field"], strict=True)
+            str(name): _load_field(archive, int(field))
+            for name, field in zip(table["name"], table["field"], strict=True)
         }
     except (IndexError, KeyError, ValueError) as error:
         raise DamagedInputError(f"The stored aperture corrections cannot be understood: {error}") from error
@@ -98,7 +99,7 @@ def _add_field(archive: ArchiveWriter, field: ChebyshevField) -> int:
             field.coefficients.reshape(1, -1),
             "",
             "Chebyshev coefficients, by y then x",
-            True,
+            "Array",
         ),
     ]
     return archive.add("ChebyshevBoundedField", "lsst.afw.math", [columns])

@@ -91,14 +91,14 @@ def _psfex_tables(psf: PsfexPsf) -> list[list[Column]]:
         Column("_pixstep", "E", [psf.pixstep], "pixel", "Sampling step of the components"),
     ]
     second = [
-        Column("group", "2J", [[0, 0]], "", "Group of each coordinate, from 0", True),
-        Column("degree", "1J", [psf.degree], "", "Polynomial degree of each group", True),
-        Column("basis", f"{n_terms}D", scratch, "", "Values of the polynomial terms (scratch)", True),
-        Column("coeff", f"{n_terms}D", scratch, "", "Coefficients (scratch)", True),
-        Column("_size", "3J", [[width, height, n_terms]], "", "Width, height and number of components", True),
-        Column("_comp", f"{psf.components.size}E", psf.components.reshape(1, -1), "", "Components", True),
-        Column("_context_first", "2D", [psf.context_first], "", "Offset of the coordinates", True),
-        Column("_context_second", "2D", [psf.context_second], "", "Scale of the coordinates", True),
+        Column("group", "2J", [[0, 0]], "", "Group of each coordinate, from 0", "Array"),
+        Column("degree", "1J", [psf.degree], "", "Polynomial degree of each group", "Array"),
+        Column("basis", f"{n_terms}D", scratch, "", "Values of the polynomial terms (scratch)", "Array"),
+        Column("coeff", f"{n_terms}D", scratch, "", "Coefficients (scratch)", "Array"),
+        Column("_size", "3J", [[width, height, n_terms]], "", "Width, height and number of components", "Array"),
+        Column("_comp", f"{psf.components.size}E", psf.components.reshape(1, -1), "", "Components", "Array"),
+        Column("_context_first", "2D", [psf.context_first], "", "Offset of the coordinates", "Array"),
+        Column("_context_second", "2D", [psf.context_second], "", "Scale of the coordinates", "Array"),
     ]
     return [first, second]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -79,7 +78,7 @@ def _model_cards(background: BackgroundModel) -> list[str]:
 
 
 def _read_one(path: Path | str, units: list[ReadUnit]) -> BackgroundModel:
-    header: Any = units[0].header
+    header = units[0].header
     try:
         orders = int(header["APPROXORDERX"]), int(header["APPROXORDERY"])
         style, weighting = int(header["APPROXSTYLE"]), bool(header["APPROXWEIGHTING"])

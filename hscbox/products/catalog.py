@@ -20,7 +20,7 @@ from ..fits.read import ReadUnit, naming, read_units
 from ..fits.write import FitsUnit, primary_unit, write_units
 from .footprint_archive import encode_footprints, read_footprints
 from .table_reader import DecodedTable, decode_table
-from .table_writer import encode_table, free_metadata
+from .table_writer import encode_table, is_table_keyword
 
 __all__ = ["read_catalog", "write_catalog", "write_schema"]
 
@@ -44,7 +44,7 @@ def write_catalog(path: Path | str, cat: SourceCatalog) -> None:
     """
     schema, archive = cat.schema, list[FitsUnit]()
     columns = {name: cat.column(name) for name in schema.names()}
-    tail = metadata_cards(free_metadata(cat.metadata))
+    tail = metadata_cards(cat.metadata.without(is_table_keyword))
     if cat.table_type == _SOURCE:
         _check_minimal(schema)
         columns[_FOOTPRINT.name], archive = encode_footprints(cat.footprints)
@@ -53,7 +53,7 @@ def write_catalog(path: Path | str, cat: SourceCatalog) -> None:
     tail.append(card("AFW_TABLE_VERSION", 1))
     if cat.table_type:
         tail.append(card("AFW_TYPE", cat.table_type, f"a {cat.table_type.lower()} table of lsst.afw"))
-    table = encode_table(schema, columns, len(cat), tail)
+    table = encode_table(schema, columns, tail)
     write_units(path, [primary_unit(bitpix=16), table, *archive])
 
 
@@ -87,22 +87,22 @@ def read_catalog(path: Path | str, *, footprints: bool = True) -> SourceCatalog:
     """
     units = read_units(path)
     with naming(path):
-        return _interpret(units, str(path), footprints)
+        return _interpret(units, footprints)
 
 
-def _interpret(units: list[ReadUnit], source: str, footprints: bool) -> SourceCatalog:
+def _interpret(units: list[ReadUnit], footprints: bool) -> SourceCatalog:
     if len(units) < 2 or str(units[1].header.get("XTENSION")).strip() != "BINTABLE":
-        raise DamagedInputError(f"{source} has no table in its HDU 1", remedy="Check that it is a catalogue")
-    table = decode_table(units[1], source)
+        raise DamagedInputError(f"{units[0].path} has no table in its HDU 1", remedy="Check that it is a catalogue")
+    table = decode_table(units[1])
     ids = _take_ids(table)
-    cat = SourceCatalog(table.schema, table_type=str(table.header.get("AFW_TYPE", "")).strip())
+    cat = SourceCatalog(table.schema, table_type=str(units[1].header.get("AFW_TYPE", "")).strip())
     cat.metadata = table.metadata
     cat.footprints = [None] * table.rows
     for name, column in table.columns.items():
         cat.adopt(name, column)
-    index = _archive_index(units, table)
+    index = _archive_index(units)
     if footprints and ids is not None and index is not None:
-        cat.footprints = read_footprints(ArchiveReader(units[index:]), ids, source)
+        cat.footprints = read_footprints(ArchiveReader(units[index:]), ids)
     return cat
 
 
@@ -115,9 +115,9 @@ def _take_ids(table: DecodedTable) -> np.ndarray | None:
     return table.columns.pop(_FOOTPRINT.name)
 
 
-def _archive_index(units: list[ReadUnit], table: DecodedTable) -> int | None:
+def _archive_index(units: list[ReadUnit]) -> int | None:
     """Return the number of the index HDU, counted from 0; None if the archive is not in the file."""
-    stated = table.header.get("AR_HDU", 3)
+    stated = units[1].header.get("AR_HDU", 3)
     number = stated - 1 if isinstance(stated, int) else 0
     if not 1 < number < len(units) or units[number].header.get("EXTTYPE") != "ARCHIVE_INDEX":
         return None

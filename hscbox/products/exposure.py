@@ -19,7 +19,7 @@ from ..errors import DamagedInputError, InputError
 from ..fits.archive import ArchiveReader, ArchiveWriter
 from ..fits.cards import card, metadata_cards
 from ..fits.metadata import Metadata
-from ..fits.read import ReadUnit, header_metadata, naming, read_first_header, read_units
+from ..fits.read import ReadUnit, naming, read_metadata, read_units
 from ..fits.write import primary_unit, write_units
 from ..image.exposure import Exposure
 from ..image.photo_calib import PhotoCalib
@@ -111,7 +111,7 @@ def read_exposure_metadata(path: Path | str) -> Metadata:
     MissingInputError, DamagedInputError
         The file cannot be opened, or does not begin with a FITS header.
     """
-    return _without(header_metadata(read_first_header(path)), STRUCTURAL)
+    return read_metadata(path, _is_structural)
 
 
 def _interpret(path: Path | str, units: list[ReadUnit]) -> Exposure:
@@ -125,7 +125,7 @@ def _interpret(path: Path | str, units: list[ReadUnit]) -> Exposure:
     if len(units) > start + 2 and units[start + 2].is_image:
         variance = _plane(units, start + 2, image.shape).astype(np.float32, copy=False)
     # Cards of the primary header hold for the image too (INHERIT).
-    cards = {**_values(units[0]), **_values(units[start])}
+    cards = {**units[0].header, **units[start].header}
     detector = _detector(cards, image.shape)
     exposure = Exposure(
         image,
@@ -136,7 +136,7 @@ def _interpret(path: Path | str, units: list[ReadUnit]) -> Exposure:
         visit_info=visit_info_from_cards(cards),
         filter_name=_filter_name(cards.get("FILTER")),
         detector=detector,
-        metadata=_without(header_metadata(units[0].header), STRUCTURAL | _OWN),
+        metadata=units[0].metadata(_is_ours),
     )
     if "AR_HDU" in cards:
         _load_archive(exposure, units, cards)
@@ -144,8 +144,7 @@ def _interpret(path: Path | str, units: list[ReadUnit]) -> Exposure:
 
 
 def _primary_cards(exposure: Exposure, ids: Mapping[str, int]) -> list[str]:
-    metadata = _without(exposure.metadata, STRUCTURAL | _OWN)
-    cards = metadata_cards(metadata)
+    cards = metadata_cards(exposure.metadata.without(_is_ours))
     if ids:
         cards.append(card("AR_HDU", 5, "HDU (1-indexed) containing the archive"))
     cards += [card(key, value, "archive ID") for key, value in ids.items()]
@@ -162,16 +161,13 @@ def _primary_cards(exposure: Exposure, ids: Mapping[str, int]) -> list[str]:
     return cards
 
 
-def _without(metadata: Metadata, keys: frozenset[str]) -> Metadata:
-    result = metadata.copy()
-    for key in metadata:
-        if key in keys or key.startswith("ARCHIVE_ID_"):
-            del result[key]
-    return result
+def _is_structural(key: str) -> bool:
+    return key in STRUCTURAL or key.startswith("ARCHIVE_ID_")
 
 
-def _values(unit: ReadUnit) -> dict[str, Any]:
-    return {key: value for key, value in unit.header.items() if key not in ("COMMENT", "HISTORY", "")}
+def _is_ours(key: str) -> bool:
+    """Whether a card describes the file, or what the exposure says in its own words."""
+    return key in _OWN or _is_structural(key)
 
 
 def _plane(units: list[ReadUnit], number: int, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:

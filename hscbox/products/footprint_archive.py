@@ -99,28 +99,23 @@ def _heavy_columns(pixels: list[HeavyPixels]) -> list[Column]:
 # ---------------------------------------------------------------------------------------------- reading
 
 
-def read_footprints(archive: ArchiveReader, ids: NDArray[np.integer[Any]], source: str) -> list[Footprint | None]:
+def read_footprints(archive: ArchiveReader, ids: NDArray[np.integer[Any]]) -> list[Footprint | None]:
     """Return the footprints with the given archive ids, (n,); None for id 0.
-
-    Parameters
-    ----------
-    source
-        The name of the file, for messages.
 
     Raises
     ------
     DamagedInputError
         An id is not in the archive, or the archive contradicts itself.
     """
-    objects = _Objects(archive, source)
+    objects = _Objects(archive)
     return [objects.footprint(number) if number else None for number in ids.tolist()]
 
 
 class _Objects:
     """The tables of an archive, joined into what footprints are cut from."""
 
-    def __init__(self, archive: ArchiveReader, source: str) -> None:
-        self._archive, self._source = archive, source
+    def __init__(self, archive: ArchiveReader) -> None:
+        self._archive = archive
         self._tables: dict[int, list[Any]] = {}
         self._parts: dict[tuple[int, int], tuple[int, int, int]] = {}
         fields = ("id", "cat.persistable", "cat.archive", "row0", "nrows")
@@ -128,7 +123,7 @@ class _Objects:
             self._parts[number, part] = (where[0], where[1], where[2])
 
     def _damage(self, what: str) -> DamagedInputError:
-        return DamagedInputError(f"{self._source} has {what}", remedy="Make or fetch the file again")
+        return DamagedInputError(f"{self._archive.path} has {what}", remedy="Make or fetch the file again")
 
     def _part(self, number: int, part: int) -> list[Any] | None:
         """Return what object `number` has in its table `part`: the columns, or one array of spans or peaks."""

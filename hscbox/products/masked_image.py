@@ -12,40 +12,18 @@ from numpy.typing import NDArray
 from ..errors import DamagedInputError
 from ..fits.cards import metadata_cards
 from ..fits.metadata import CardValue, Metadata
-from ..fits.read import ReadUnit, header_metadata, naming, read_units
+from ..fits.read import ReadUnit, naming, read_units
 from ..fits.write import image_unit, primary_unit, write_units
 from ..numerics.arrays import Float32Array, Int32Array
 from .planes import mask_from_file, plane_unit
 
 __all__ = ["STRUCTURAL", "read_image", "write_masked_image"]
 
-STRUCTURAL = frozenset(
-    [
-        "SIMPLE",
-        "XTENSION",
-        "BITPIX",
-        "NAXIS",
-        "NAXIS1",
-        "NAXIS2",
-        "NAXIS3",
-        "PCOUNT",
-        "GCOUNT",
-        "EXTEND",
-        "GROUPS",
-        "BLOCKED",
-        "CHECKSUM",
-        "DATASUM",
-        "ZHECKSUM",
-        "ZDATASUM",
-        "LONGSTRN",
-        "COMMENT",
-        "HISTORY",
-        "EXTNAME",
-        "EXTVER",
-        "END",
-        "INHERIT",
-    ]
+_FILE = (
+    "SIMPLE XTENSION BITPIX NAXIS NAXIS1 NAXIS2 NAXIS3 PCOUNT GCOUNT EXTEND GROUPS BLOCKED CHECKSUM DATASUM ZHECKSUM "
+    "ZDATASUM LONGSTRN COMMENT HISTORY EXTNAME EXTVER END INHERIT"
 )
+STRUCTURAL = frozenset(_FILE.split())
 """Keywords that describe the file and not what is in it."""
 
 
@@ -103,11 +81,7 @@ def _interpret(
             )
     mask = mask_from_file(arrays["MASK"], planes["MASK"].header) if "MASK" in arrays else None
     variance = arrays["VARIANCE"].astype(np.float32, copy=False) if "VARIANCE" in arrays else None
-    header = header_metadata(units[0].header)
-    for key in list(header):
-        if key in STRUCTURAL:
-            del header[key]
-    return image, mask, variance, header
+    return image, mask, variance, units[0].metadata(STRUCTURAL.__contains__)
 
 
 def write_masked_image(
@@ -127,11 +101,7 @@ def write_masked_image(
     OutputError, TemporaryError
         The file cannot be written.
     """
-    metadata = Metadata(header)
-    for key in list(metadata):
-        if key in STRUCTURAL:
-            del metadata[key]
-    cards = metadata_cards(metadata)
+    cards = metadata_cards(Metadata(header).without(STRUCTURAL.__contains__))
     if mask is None and variance is None:
         write_units(path, [image_unit(np.asarray(image, dtype=np.float32), cards, primary=True)])
         return

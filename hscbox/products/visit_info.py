@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from ..camera.time_scales import nanoseconds_to_mjd
 from ..camera.visit_info import ELEVATION, LATITUDE, LONGITUDE, VisitInfo
@@ -12,7 +13,7 @@ from ..fits.cards import card
 
 __all__ = ["VISIT_INFO_KEYS", "visit_info_cards", "visit_info_from_cards"]
 
-_NUMBERS = {
+_ATTRIBUTES = {
     "AVG-ERA": "era_deg",
     "BORE-RA": "boresight_ra",
     "BORE-DEC": "boresight_dec",
@@ -30,7 +31,7 @@ _NUMBERS = {
 }
 """Keyword and attribute, in file order."""
 
-VISIT_INFO_KEYS = ("EXPID", "EXPTIME", "DARKTIME", "DATE-AVG", "TIMESYS", "MJD-AVG-UT1", *_NUMBERS)
+VISIT_INFO_KEYS = ("EXPID", "EXPTIME", "DARKTIME", "DATE-AVG", "TIMESYS", "MJD-AVG-UT1", *_ATTRIBUTES)
 """All keywords that hold visit information."""
 
 _COMMENTS = {"DATE-AVG": "TAI date at middle of observation", "ROTTYPE": "Type of rotation angle"}
@@ -44,7 +45,7 @@ def visit_info_cards(info: VisitInfo) -> list[str]:
         "DARKTIME": info.dark_time,
         "DATE-AVG": info.date_avg,
         "TIMESYS": "TAI",
-        **{key: getattr(info, name) for key, name in _NUMBERS.items()},
+        **{key: getattr(info, name) for key, name in _ATTRIBUTES.items()},
     }
     cards = []
     for key, value in values.items():
@@ -61,28 +62,19 @@ def visit_info_from_cards(header: Mapping[str, object]) -> VisitInfo | None:
     if "EXPTIME" not in header and "DATE-AVG" not in header:
         return None
     date = str(header.get("DATE-AVG", ""))
-    angle = _number(header, "BORE-ROTANG")
+    places = {"OBS-LONG": LONGITUDE, "OBS-LAT": LATITUDE, "OBS-ELEV": ELEVATION}
+    attributes: dict[str, Any] = {
+        name: _number(header, key, places.get(key, math.nan)) for key, name in _ATTRIBUTES.items()
+    }
+    attributes["rot_type"] = str(header.get("ROTTYPE", "UNKNOWN"))
     return VisitInfo(
         exposure_id=int(_number(header, "EXPID", 0.0)),
         exposure_time=_number(header, "EXPTIME"),
         dark_time=_number(header, "DARKTIME"),
         date_avg=date,
         mjd_tai=_mjd(date),
-        era_deg=_number(header, "AVG-ERA"),
-        boresight_ra=_number(header, "BORE-RA"),
-        boresight_dec=_number(header, "BORE-DEC"),
-        boresight_az=_number(header, "BORE-AZ"),
-        boresight_alt=_number(header, "BORE-ALT"),
-        airmass=_number(header, "BORE-AIRMASS"),
-        boresight_rot_angle=angle,
-        air_temperature=_number(header, "AIRTEMP"),
-        air_pressure=_number(header, "AIRPRESS"),
-        humidity=_number(header, "HUMIDITY"),
-        inst_pa=(270.0 - angle) % 360.0,
-        longitude=_number(header, "OBS-LONG", LONGITUDE),
-        latitude=_number(header, "OBS-LAT", LATITUDE),
-        elevation=_number(header, "OBS-ELEV", ELEVATION),
-        rot_type=str(header.get("ROTTYPE", "UNKNOWN")),
+        inst_pa=(270.0 - attributes["boresight_rot_angle"]) % 360.0,
+        **attributes,
     )
 
 

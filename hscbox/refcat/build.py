@@ -96,7 +96,7 @@ def build_from_table(
         The table is missing, damaged, lacks columns or has no valid row.
     """
     check_free(output, name, depth)
-    columns = read_columns(table, column_map.columns)
+    columns = read_columns(table, column_map.needed)
     catalog, report = convert(columns, column_map, str(table))
     return build(output, name, catalog, depth), report
 

@@ -1,125 +1,235 @@
-"""Column maps: which columns of a table mean what, and where a TAP service has it."""
+"""Column maps: which columns of a table mean what, and where a TAP service has it.
+
+The models are the TOML form: every key of a map is a field here.
+"""
 
 from __future__ import annotations
 
 import importlib.resources
 import math
 import re
-import tomllib
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from ..errors import ConfigError, MissingInputError
-from .map_section import Section
+from pydantic import AfterValidator, Field, model_validator
 
-__all__ = ["Band", "ColumnMap", "Cut", "Epoch", "FlagColumn", "Tap", "TwoColumns", "load_map", "shipped_maps"]
+from ..errors import MissingInputError
+from ..machine.toml_model import Line, Listed, TomlModel, toml_values, validated
+from ..numerics.constants import AB_ZERO_JY
+
+__all__ = [
+    "Band",
+    "ColumnMap",
+    "Columns",
+    "Cut",
+    "Epoch",
+    "FlagColumn",
+    "Tap",
+    "TwoColumns",
+    "load_map",
+    "shipped_maps",
+]
 
 _BAND = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,40}")
 _ANGLES = {"deg": math.pi / 180, "arcsec": math.pi / 648e3, "mas": math.pi / 648e6, "rad": 1.0}
 _FLUXES = {"Jy": 1.0, "mJy": 1e-3, "uJy": 1e-6, "nJy": 1e-9}
-_EPOCHS = ("jyear", "mjd")
-_FLAGS = ("photometric", "resolved", "variable")
-_AB_JY = 3631.0
 
 
-@dataclass(frozen=True)
-class Band:
-    """One band: a column of magnitudes, or of fluxes with their size in Jy."""
-
-    name: str
-    column: str
-    error: str | None
-    is_magnitude: bool
-    scale: float
-    """Jy of a flux of 1; for magnitudes, Jy of magnitude 0."""
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it must not be empty")
+    return text
 
 
-@dataclass(frozen=True)
-class TwoColumns:
+def _band_name(name: str) -> str:
+    if _BAND.fullmatch(name) is None:
+        raise ValueError("a band's name is made of letters, digits and underscores")
+    return name
+
+
+def _scalar(value: object) -> object:
+    if not isinstance(value, str | int | float):
+        raise ValueError("it must be a text, a number or true/false")
+    return value
+
+
+Text = Annotated[Line, AfterValidator(_not_empty)]
+BandName = Annotated[str, AfterValidator(_band_name)]
+
+
+class Columns(TomlModel):
+    """Columns that every table has: ids, positions in degrees, and the number that stands for "not measured"."""
+
+    id: Text
+    ra: Text
+    dec: Text
+    missing: float | None = None
+
+
+class Band(TomlModel):
+    """One band: a column of magnitudes, or of fluxes with their size.
+
+    Attributes
+    ----------
+    to_ab
+        What to add to the magnitudes to make them AB, as for Vega magnitudes.
+    unit, zero_point
+        Unit of the fluxes, or AB magnitude of a flux of 1.
+    """
+
+    magnitude: Text | None = None
+    magnitude_error: Text | None = None
+    to_ab: float = 0.0
+    flux: Text | None = None
+    flux_error: Text | None = None
+    unit: Literal["Jy", "mJy", "uJy", "nJy"] | None = None
+    zero_point: float | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Band:
+        if (self.magnitude is None) == (self.flux is None):
+            raise ValueError("give either 'magnitude' or 'flux'")
+        others = {"flux_error", "unit", "zero_point"} if self.is_magnitude else {"magnitude_error", "to_ab"}
+        odd = sorted(others & self.model_fields_set)
+        if odd:
+            raise ValueError(f"'{odd[0]}' does not go with '{'magnitude' if self.is_magnitude else 'flux'}'")
+        if not self.is_magnitude and (self.unit is None) == (self.zero_point is None):
+            raise ValueError("a flux needs either 'unit' or 'zero_point' (AB magnitude of a flux of 1)")
+        return self
+
+    @property
+    def is_magnitude(self) -> bool:
+        """Whether the column holds magnitudes."""
+        return self.magnitude is not None
+
+    @property
+    def column(self) -> str:
+        """Column of the magnitudes or fluxes."""
+        return self.magnitude or self.flux or ""
+
+    @property
+    def error(self) -> str | None:
+        """Column of their errors."""
+        return self.magnitude_error or self.flux_error
+
+    @property
+    def scale(self) -> float:
+        """Jy of a flux of 1; for magnitudes, Jy of magnitude 0."""
+        if self.unit is not None:
+            return _FLUXES[self.unit]
+        return float(AB_ZERO_JY * 10.0 ** (-0.4 * (self.to_ab if self.zero_point is None else self.zero_point)))
+
+
+class TwoColumns(TomlModel):
     """Columns of a quantity along right ascension (on the sky) and declination."""
 
-    ra: str
-    dec: str
-    scale: float
-    """Radians (per year) of 1 in the table."""
-    ra_error: str | None = None
-    dec_error: str | None = None
+    ra: Text
+    dec: Text
+    unit: str
+
+    @property
+    def scale(self) -> float:
+        """Radians (per year) of 1 in the table."""
+        return _ANGLES[self.unit.removesuffix("/yr")]
 
 
-@dataclass(frozen=True)
-class Epoch:
+class PositionErrors(TwoColumns):
+    """Columns of the errors of the positions."""
+
+    unit: Literal["deg", "arcsec", "mas", "rad"]
+
+
+class ProperMotion(TwoColumns):
+    """Columns of the proper motions and their errors."""
+
+    unit: Literal["deg/yr", "arcsec/yr", "mas/yr", "rad/yr"]
+    ra_error: Text | None = None
+    dec_error: Text | None = None
+
+
+class Epoch(TomlModel):
     """Time of the positions: one number for all, or a column."""
 
-    unit: str
-    value: float | None
-    column: str | None
+    unit: Literal["jyear", "mjd"]
+    value: float | None = None
+    column: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Epoch:
+        if (self.value is None) == (self.column is None):
+            raise ValueError("give either 'value' or 'column'")
+        return self
 
 
-@dataclass(frozen=True)
-class FlagColumn:
+class FlagColumn(TomlModel):
     """A flag, set where the column has one of some values."""
 
-    name: str
-    column: str
-    set_by: tuple[object, ...]
+    column: Text
+    set_by: Annotated[Listed[Annotated[Any, AfterValidator(_scalar)]], Field(min_length=1)]
 
 
-@dataclass(frozen=True)
-class Cut:
+class Cut(TomlModel):
     """A condition that objects must fulfil to be downloaded."""
 
-    where: str
-    reason: str
+    where: Text
+    reason: Text
 
 
-@dataclass(frozen=True)
-class Tap:
-    """How to ask a TAP service."""
+class Tap(TomlModel):
+    """How to ask a TAP service.
 
-    url: str
-    table: str
-    region: str
-    query_depth: int
-    max_rows: int
-    cuts: tuple[Cut, ...]
+    Attributes
+    ----------
+    query_depth
+        Depth of the trixels that are asked for. Shards of depth 7 are fetched whole, so that a smaller one would have
+        no effect.
+    max_rows
+        An answer with more rows counts as cut.
+    """
+
+    url: Text
+    table: Text
+    region: Literal["polygon", "circle"]
+    query_depth: int = Field(ge=7, le=12)
+    max_rows: int = Field(ge=1, le=1_000_000)
+    cuts: Listed[Cut] = ()
 
 
-@dataclass(frozen=True)
-class ColumnMap:
+class ColumnMap(TomlModel):
     """What the columns of a table mean.
 
     Attributes
     ----------
     name
         Name of a shipped map, or path of the file.
-    missing
-        Number that stands for "not measured"; None if there is none.
+    source
+        Where its numbers are from, for people.
     """
 
     name: str
-    description: str
-    id: str
-    ra: str
-    dec: str
-    missing: float | None
-    bands: tuple[Band, ...]
-    position_errors: TwoColumns | None
-    proper_motion: TwoColumns | None
-    epoch: Epoch | None
-    flags: tuple[FlagColumn, ...]
-    tap: Tap | None
+    description: Text
+    source: Text = "not said"
+    columns: Columns
+    bands: Annotated[dict[BandName, Band], Field(min_length=1)]
+    position_errors: PositionErrors | None = None
+    proper_motion: ProperMotion | None = None
+    epoch: Epoch | None = None
+    flags: dict[Literal["photometric", "resolved", "variable"], FlagColumn] = Field(default_factory=dict)
+    tap: Tap | None = None
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def needed(self) -> tuple[str, ...]:
         """Return all columns that the map needs, each once, in order."""
-        names: list[str | None] = [self.id, self.ra, self.dec]
-        for band in self.bands:
+        names: list[str | None] = [self.columns.id, self.columns.ra, self.columns.dec]
+        for band in self.bands.values():
             names += [band.column, band.error]
-        for pair in (self.position_errors, self.proper_motion):
-            if pair is not None:
-                names += [pair.ra, pair.dec, pair.ra_error, pair.dec_error]
+        if self.position_errors is not None:
+            names += [self.position_errors.ra, self.position_errors.dec]
+        if self.proper_motion is not None:
+            motion = self.proper_motion
+            names += [motion.ra, motion.dec, motion.ra_error, motion.dec_error]
         names += [self.epoch.column] if self.epoch is not None else []
-        names += [flag.column for flag in self.flags]
+        names += [flag.column for flag in self.flags.values()]
         return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
@@ -149,109 +259,4 @@ def load_map(name: str) -> ColumnMap:
                 f"Cannot read column map {name}: {getattr(error, 'strerror', None) or error}",
                 remedy=f"Give a TOML file or one of {', '.join(shipped_maps())}",
             ) from error
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"Column map {name} is not TOML: {error}") from error
-    return _parse(Section(name, "", values))
-
-
-def _parse(root: Section) -> ColumnMap:
-    description = root.text("description")
-    root.text("source", optional=True)
-    columns = root.section("columns")
-    bands = root.section("bands")
-    flags = root.section("flags", optional=True)
-    result = ColumnMap(
-        name=root.file,
-        description=description,
-        id=columns.text("id"),
-        ra=columns.text("ra"),
-        dec=columns.text("dec"),
-        missing=columns.optional_number("missing"),
-        bands=tuple(_band(name, bands.section(name)) for name in bands.names()),
-        position_errors=_pair(root, "position_errors", ""),
-        proper_motion=_pair(root, "proper_motion", "/yr"),
-        epoch=_epoch(root),
-        flags=tuple(_flag(name, flags.section(name)) for name in flags.names()),
-        tap=_tap(root),
-    )
-    for section in (root, columns):
-        section.finish()
-    if not result.bands:
-        raise bands.wrong("no band is given; a reference catalogue needs at least one")
-    return result
-
-
-def _band(name: str, section: Section) -> Band:
-    if _BAND.fullmatch(name) is None:
-        raise section.wrong("a band's name is made of letters, digits and underscores")
-    kinds = [kind for kind in ("magnitude", "flux") if kind in section]
-    if len(kinds) != 1:
-        raise section.wrong("give either 'magnitude' or 'flux'")
-    kind = kinds[0]
-    column, error = section.text(kind), section.text(f"{kind}_error", optional=True)
-    if kind == "magnitude":
-        # Magnitudes are AB unless the map says how much to add, as for Vega magnitudes.
-        to_ab = section.number("to_ab", default=0.0)
-        scale = _AB_JY * 10.0 ** (-0.4 * to_ab)
-    elif ("unit" in section) == ("zero_point" in section):
-        raise section.wrong("a flux needs either 'unit' or 'zero_point' (AB magnitude of a flux of 1)")
-    elif "unit" in section:
-        scale = _FLUXES[section.choice("unit", tuple(_FLUXES))]
-    else:
-        scale = _AB_JY * 10.0 ** (-0.4 * section.number("zero_point"))
-    section.finish()
-    return Band(name, column, error or None, kind == "magnitude", scale)
-
-
-def _pair(root: Section, name: str, per: str) -> TwoColumns | None:
-    if name not in root:
-        return None
-    section = root.section(name)
-    unit = section.choice("unit", tuple(angle + per for angle in _ANGLES))
-    errors = [section.text(key, optional=True) or None if per else None for key in ("ra_error", "dec_error")]
-    result = TwoColumns(section.text("ra"), section.text("dec"), _ANGLES[unit.removesuffix(per)], *errors)
-    section.finish()
-    return result
-
-
-def _epoch(root: Section) -> Epoch | None:
-    if "epoch" not in root:
-        return None
-    section = root.section("epoch")
-    if ("value" in section) == ("column" in section):
-        raise section.wrong("give either 'value' or 'column'")
-    value = section.optional_number("value")
-    result = Epoch(section.choice("unit", _EPOCHS), value, section.text("column", optional=True) or None)
-    section.finish()
-    return result
-
-
-def _flag(name: str, section: Section) -> FlagColumn:
-    if name not in _FLAGS:
-        raise section.wrong(f"allowed flags are {', '.join(_FLAGS)}")
-    result = FlagColumn(name, section.text("column"), section.values("set_by"))
-    section.finish()
-    return result
-
-
-def _tap(root: Section) -> Tap | None:
-    if "tap" not in root:
-        return None
-    section = root.section("tap")
-    cuts = []
-    for part in section.sections("cuts"):
-        cuts.append(Cut(part.text("where"), part.text("reason")))
-        part.finish()
-    result = Tap(
-        url=section.text("url"),
-        table=section.text("table"),
-        region=section.choice("region", ("polygon", "circle")),
-        # Shards of depth 7 are fetched whole, so that a smaller depth would have no effect.
-        query_depth=section.whole("query_depth", 7, 12),
-        max_rows=section.whole("max_rows", 1, 1_000_000),
-        cuts=tuple(cuts),
-    )
-    section.finish()
-    return result
+    return validated(ColumnMap, toml_values(text, f"Column map {name}"), f"Column map {name}", name=name)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..camera.time_scales import J2000_MJD, JULIAN_YEAR, SECONDS_PER_DAY, UNIX_EPOCH_MJD
 from ..catalog.source_catalog import SourceCatalog
 from ..errors import DamagedInputError
 from ..numerics.arrays import BoolArray, FloatArray, IntArray
+from ..numerics.constants import MAG_PER_RELATIVE
 from ..products.reference_shards import make_reference_catalog
 from .column_map import Band, ColumnMap, Epoch, TwoColumns
 from .columns import Columns
@@ -16,10 +18,6 @@ from .columns import Columns
 __all__ = ["Dropped", "RowReport", "convert", "positions"]
 
 
-_MAG_PER_RELATIVE = 2.5 / np.log(10.0)
-_UNIX_MJD = 40587.0
-_J2000_MJD = 51544.5
-_DAY = 86400.0
 _EXACT = 2.0**53
 _EXAMPLES = 3
 
@@ -64,7 +62,7 @@ class RowReport:
 
 def positions(columns: Columns, column_map: ColumnMap) -> tuple[FloatArray, FloatArray]:
     """Return right ascensions (0 to 360 if possible) and declinations in degrees, NaN where missing."""
-    ra, dec = (_floats(columns, name, column_map) for name in (column_map.ra, column_map.dec))
+    ra, dec = (_floats(columns, name, column_map) for name in (column_map.columns.ra, column_map.columns.dec))
     wrapped = np.where((ra < 0.0) & (ra >= -180.0), ra + 360.0, ra)
     return np.where(wrapped == 360.0, 0.0, wrapped), dec
 
@@ -85,8 +83,8 @@ def convert(columns: Columns, column_map: ColumnMap, source: str) -> tuple[Sourc
     ids, known = _ids(columns, column_map, source)
     ra, dec = positions(columns, column_map)
     fluxes, errors = {}, {}
-    for band in column_map.bands:
-        fluxes[band.name], errors[band.name] = _fluxes(columns, column_map, band)
+    for name, band in column_map.bands.items():
+        fluxes[name], errors[name] = _fluxes(columns, column_map, band)
     reasons = {
         "no valid id": ~known,
         "no position": ~(np.isfinite(ra) & np.isfinite(dec)),
@@ -103,7 +101,7 @@ def convert(columns: Columns, column_map: ColumnMap, source: str) -> tuple[Sourc
         fresh = rows & ~bad
         bad |= fresh
         if fresh.any():
-            examples = tuple(str(columns[column_map.id][row]) for row in np.flatnonzero(fresh)[:_EXAMPLES])
+            examples = tuple(str(columns[column_map.columns.id][row]) for row in np.flatnonzero(fresh)[:_EXAMPLES])
             dropped.append(Dropped(reason, int(fresh.sum()), examples))
     good = ~bad
     unmeasured = {name: int((good & ~np.isfinite(flux)).sum()) for name, flux in fluxes.items()}
@@ -125,22 +123,23 @@ def _catalog(
     good: BoolArray,
     source: str,
 ) -> SourceCatalog:
-    stated = {band.name: errors[band.name][good] for band in column_map.bands}
+    stated = {name: error[good] for name, error in errors.items()}
     measured = {name: flux[good] for name, flux in fluxes.items()}
-    flags = [flag.name for flag in column_map.flags]
-    catalog = make_reference_catalog(ids[good], ra[good], dec[good], measured, stated, flags)
-    for flag in column_map.flags:
-        catalog[flag.name] = _is_one_of(columns[flag.column], flag.set_by)[good]
+    catalog = make_reference_catalog(ids[good], ra[good], dec[good], measured, stated, list(column_map.flags))
+    for name, flag in column_map.flags.items():
+        catalog[name] = _is_one_of(columns[flag.column], flag.set_by)[good]
 
-    def fill(pair: TwoColumns | None, names: tuple[str, ...]) -> None:
-        if pair is None:
-            return
-        for name, column in zip(names, (pair.ra, pair.dec, pair.ra_error, pair.dec_error), strict=False):
+    def fill(pair: TwoColumns, names: dict[str, str | None]) -> None:
+        for name, column in names.items():
             if column is not None:
                 catalog[name] = _floats(columns, column, column_map)[good] * pair.scale
 
-    fill(column_map.position_errors, ("coord_ra_err", "coord_dec_err"))
-    fill(column_map.proper_motion, ("pm_ra", "pm_dec", "pm_ra_err", "pm_dec_err"))
+    errors_of, motion = column_map.position_errors, column_map.proper_motion
+    if errors_of is not None:
+        fill(errors_of, {"coord_ra_err": errors_of.ra, "coord_dec_err": errors_of.dec})
+    if motion is not None:
+        ends = {"pm_ra_err": motion.ra_error, "pm_dec_err": motion.dec_error}
+        fill(motion, {"pm_ra": motion.ra, "pm_dec": motion.dec, **ends})
     if column_map.epoch is not None:
         catalog["epoch"] = _epoch(columns, column_map, column_map.epoch)[good]
     return catalog
@@ -169,14 +168,14 @@ def _floats(columns: Columns, name: str, column_map: ColumnMap) -> FloatArray:
             raise DamagedInputError(f"Column {name} holds something that is no number: {error}") from error
     else:
         values = np.ma.filled(column.astype(np.float64), np.nan)
-    if column_map.missing is not None:
-        values = np.where(values == column_map.missing, np.nan, values)
+    if column_map.columns.missing is not None:
+        values = np.where(values == column_map.columns.missing, np.nan, values)
     return np.asarray(values, dtype=np.float64)
 
 
 def _ids(columns: Columns, column_map: ColumnMap, source: str) -> tuple[IntArray, BoolArray]:
     """Return the ids, and which of them are whole numbers of 64 bits."""
-    column = columns[column_map.id]
+    column = columns[column_map.columns.id]
     data, known = np.ma.getdata(column), ~np.ma.getmaskarray(column)
     kind = data.dtype.kind
     if kind == "i":
@@ -189,7 +188,7 @@ def _ids(columns: Columns, column_map: ColumnMap, source: str) -> tuple[IntArray
         whole[whole] = data[whole] == np.round(data[whole])
         return np.where(whole, data, 0).astype(np.int64), whole
     if kind not in "USO":
-        raise DamagedInputError(f"Column {column_map.id} of {source} holds no ids; they must be whole numbers")
+        raise DamagedInputError(f"Column {column_map.columns.id} of {source} holds no ids; they must be whole numbers")
     result = np.zeros(len(data), dtype=np.int64)
     for row in np.flatnonzero(known).tolist():
         text = data[row].decode("ascii", "replace") if isinstance(data[row], bytes) else str(data[row])
@@ -206,18 +205,18 @@ def _fluxes(columns: Columns, column_map: ColumnMap, band: Band) -> tuple[FloatA
     errors = np.full(len(values), np.nan) if band.error is None else _floats(columns, band.error, column_map)
     with np.errstate(over="ignore", invalid="ignore"):
         flux = band.scale * 10.0 ** (-0.4 * values) if band.is_magnitude else band.scale * values
-        error = flux * errors / _MAG_PER_RELATIVE if band.is_magnitude else band.scale * errors
+        error = flux * errors / MAG_PER_RELATIVE if band.is_magnitude else band.scale * errors
     measured = np.isfinite(flux)
     return np.where(measured, flux, np.nan), np.where(measured & np.isfinite(error), error, np.nan)
 
 
 def _any_negative(columns: Columns, column_map: ColumnMap) -> BoolArray:
-    names = [band.error for band in column_map.bands]
+    names = [band.error for band in column_map.bands.values()]
     if column_map.position_errors is not None:
         names += [column_map.position_errors.ra, column_map.position_errors.dec]
     if column_map.proper_motion is not None:
         names += [column_map.proper_motion.ra_error, column_map.proper_motion.dec_error]
-    result = np.zeros(len(columns[column_map.id]), dtype=bool)
+    result = np.zeros(len(columns[column_map.columns.id]), dtype=bool)
     for name in names:
         if name is not None:
             result |= _floats(columns, name, column_map) < 0.0
@@ -238,7 +237,7 @@ def _epoch(columns: Columns, column_map: ColumnMap, epoch: Epoch) -> IntArray:
     if epoch.column is not None:
         times = _floats(columns, epoch.column, column_map)
     else:
-        times = np.full(len(columns[column_map.id]), epoch.value, dtype=np.float64)
-    days = times if epoch.unit == "mjd" else _J2000_MJD + 365.25 * (times - 2000.0)
-    seconds = np.round((days - _UNIX_MJD) * _DAY)
+        times = np.full(len(columns[column_map.columns.id]), epoch.value, dtype=np.float64)
+    days = times if epoch.unit == "mjd" else J2000_MJD + JULIAN_YEAR * (times - 2000.0)
+    seconds = np.round((days - UNIX_EPOCH_MJD) * SECONDS_PER_DAY)
     return np.where(np.isfinite(seconds) & (np.abs(seconds) < 1e15), seconds, 0.0).astype(np.int64)

@@ -15,9 +15,9 @@ from typing import NoReturn, TypeVar
 import requests
 import urllib3
 
-from .. import __version__
 from ..errors import DamagedInputError, HscboxError, TemporaryError
 from ..machine.files import output_failure
+from ..machine.revision import __version__
 from .answer import CutAnswerError, refused, service_message
 from .partial import Identity, Partial
 from .patience import Patience, asked_wait

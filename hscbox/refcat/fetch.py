@@ -196,7 +196,7 @@ class _Run:
         kept: list[bytes] = []
 
         def accept(body: bytes) -> Answer:
-            answer = read_answer(body, self.map.columns, part)
+            answer = read_answer(body, self.map.needed, part)
             self._check_region(answer, trixel, part)
             kept[:] = [body]
             return answer
@@ -231,7 +231,7 @@ class _Run:
         Rows without a position stay, for the report.
         """
         part = f"trixel {record.trixel}"
-        columns = read_answer(self.store.body(record), self.map.columns, part).columns
+        columns = read_answer(self.store.body(record), self.map.needed, part).columns
         ra, dec = positions(columns, self.map)
         valid = np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90.0)
         inside = ~valid

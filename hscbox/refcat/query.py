@@ -30,7 +30,7 @@ def tap_of(column_map: ColumnMap) -> Tap:
     tap = column_map.tap
     if tap is None:
         raise ConfigError(f"Column map {column_map.name} has no section [tap]", remedy="Add url, table, region...")
-    for name in (tap.table, *column_map.columns):
+    for name in (tap.table, *column_map.needed):
         if _IDENTIFIER.fullmatch(name) is None:
             raise ConfigError(f"Column map {column_map.name}: {name!r} cannot be asked for in a query")
     return tap
@@ -58,9 +58,9 @@ def adql(column_map: ColumnMap, tap: Tap, trixel: int) -> str:
         shape = "POLYGON('ICRS', " + ", ".join(f"{ra:.9f}, {dec:.9f}" for ra, dec in corners) + ")"
     else:
         shape = f"CIRCLE('ICRS', {circle.ra:.9f}, {circle.dec:.9f}, {circle.radius:.9f})"
-    inside = f"1 = CONTAINS(POINT('ICRS', {column_map.ra}, {column_map.dec}), {shape})"
+    inside = f"1 = CONTAINS(POINT('ICRS', {column_map.columns.ra}, {column_map.columns.dec}), {shape})"
     conditions = [inside, *(f"({cut.where})" for cut in tap.cuts)]
-    return f"SELECT {', '.join(column_map.columns)} FROM {tap.table} WHERE {' AND '.join(conditions)}"
+    return f"SELECT {', '.join(column_map.needed)} FROM {tap.table} WHERE {' AND '.join(conditions)}"
 
 
 def parameters(column_map: ColumnMap, tap: Tap, trixel: int) -> dict[str, str]:

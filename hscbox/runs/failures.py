@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..errors import HscboxError
-from .execution import CcdOutcome
+from ..errors import error_class
+from ..pipeline.record import CcdRecord
 
 __all__ = ["FailureClass", "failure_classes", "id_words", "meaning"]
 
 # Failures of the execution, which no exception stands for.
 _OF_THE_RUN = {
     "timeout": "Not finished within the time allowed",
+    "not-started": "Not begun within the time allowed",
     "worker-killed": "The process of the CCD was killed",
     "unexpected": "An error that nobody foresaw",
 }
@@ -39,12 +40,12 @@ class FailureClass:
     n: int
 
 
-def failure_classes(outcomes: Sequence[CcdOutcome]) -> list[FailureClass]:
-    """Return the classes of the outcomes that failed, the most frequent first, equally frequent ones by code."""
-    groups: dict[tuple[str, int], list[CcdOutcome]] = {}
-    for outcome in outcomes:
-        if outcome.status:
-            groups.setdefault((outcome.code, outcome.status), []).append(outcome)
+def failure_classes(records: Sequence[CcdRecord]) -> list[FailureClass]:
+    """Return the classes of the records that failed, the most frequent first, equally frequent ones by code."""
+    groups: dict[tuple[str, int], list[CcdRecord]] = {}
+    for record in records:
+        if record.status:
+            groups.setdefault((record.code, record.status), []).append(record)
     classes = [
         FailureClass(code, meaning(code), status, tuple(id_words(group)), len(group))
         for (code, status), group in groups.items()
@@ -56,21 +57,15 @@ def meaning(code: str) -> str:
     """Return in a few words what an error code means; empty for a code that nobody knows."""
     if code in _OF_THE_RUN:
         return _OF_THE_RUN[code]
-    texts = [(kind.__doc__ or "") for kind in _descendants(HscboxError) if kind.code == code]
-    return texts[0].partition(".")[0].partition(":")[0].partition(";")[0] if texts else ""
+    kind = error_class(code)
+    return (kind.__doc__ or "").partition(".")[0].partition(":")[0].partition(";")[0] if kind else ""
 
 
-def _descendants(kind: type[HscboxError]) -> Iterator[type[HscboxError]]:
-    for child in kind.__subclasses__():
-        yield child
-        yield from _descendants(child)
-
-
-def id_words(outcomes: Iterable[CcdOutcome]) -> Iterator[str]:
+def id_words(records: Iterable[CcdRecord]) -> Iterator[str]:
     """Yield ``visit=V ccd=A..B^C`` for each visit, in the order of the numbers."""
     visits: dict[str, list[str]] = {}
-    for outcome in outcomes:
-        visits.setdefault(str(outcome.data_id["visit"]), []).append(str(outcome.data_id["ccd"]))
+    for record in records:
+        visits.setdefault(str(record.data_id["visit"]), []).append(str(record.data_id["ccd"]))
     for visit in sorted(visits, key=_by_number):
         yield f"visit={visit} ccd={'^'.join(_ranges(visits[visit]))}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..butler.butler import Butler
@@ -13,6 +14,7 @@ from ..pipeline.config_store import config_text, differences, load_config
 from ..pipeline.process_ccd import ProcessCcdConfig, ProcessCcdTask
 from ..pipeline.provenance import check_versions
 from ..products.catalog import read_catalog
+from .arguments import ProcessCcdArguments
 
 __all__ = ["RecordPolicy", "check_records"]
 
@@ -25,10 +27,11 @@ _CONFIG_HEADER = (
 )
 
 
+@dataclass(frozen=True)
 class RecordPolicy:
     """What to do about differences between this run and the output's records.
 
-    Parameters
+    Attributes
     ----------
     clobber_config
         Replace configuration and schemas.
@@ -38,20 +41,22 @@ class RecordPolicy:
         Compare versions at all; replace their record; refuse other versions.
     """
 
-    def __init__(
-        self,
-        *,
-        clobber_config: bool = False,
-        backup: bool = True,
-        check_versions: bool = True,
-        clobber_versions: bool = False,
-        strict_versions: bool = False,
-    ) -> None:
-        self.clobber_config = clobber_config
-        self.backup = backup
-        self.check_versions = check_versions
-        self.clobber_versions = clobber_versions
-        self.strict_versions = strict_versions
+    clobber_config: bool = False
+    backup: bool = True
+    check_versions: bool = True
+    clobber_versions: bool = False
+    strict_versions: bool = False
+
+    @classmethod
+    def of(cls, arguments: ProcessCcdArguments) -> RecordPolicy:
+        """Return what the options of a command ask for."""
+        return cls(
+            clobber_config=arguments.clobber_config,
+            backup=not arguments.no_backup_config,
+            check_versions=not arguments.no_versions,
+            clobber_versions=arguments.clobber_versions,
+            strict_versions=arguments.strict_versions,
+        )
 
 
 def check_records(

@@ -7,17 +7,17 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lsst.pex.config import FieldValidationError
 
 from ..butler.butler import Butler
-from ..butler.data_id import DataId, format_data_id, parse_ids
+from ..butler.data_id import format_data_id, parse_ids
 from ..butler.lookup import Expansion
 from ..butler.paths import rerun_paths, with_prefix
-from ..butler.repository import Repository, open_repository
+from ..butler.repository import Opened, Repository, chain, is_repository, open_repository
 from ..errors import ConfigError, ExitStatus, MissingInputError, UnknownDataIdError, UsageError
 from ..machine.files import output_failure
 from ..machine.logs import configure_logging, set_level
@@ -25,13 +25,17 @@ from ..pipeline.config_store import config_digest
 from ..pipeline.overrides import apply_assignment, apply_file
 from ..pipeline.process_ccd import ProcessCcdConfig, ProcessCcdTask
 from ..pipeline.provenance import verify_dispatch
+from ..pipeline.record import CcdRecord, RunRecord
 from .arguments import DEFAULT_TIMEOUT, ProcessCcdArguments
-from .execution import CcdJob, CcdOutcome, combined_status, run_jobs
+from .execution import RunSetup, combined_status, run_ccds
 from .records import RecordPolicy, check_records
-from .show import Shown, show
+from .show import show
+from .store import kept_run
 from .summary import print_summary
 
 __all__ = ["run_process_ccd"]
+
+log = logging.getLogger("processCcd")
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,15 @@ class _Places:
     calib: Path | None
 
 
-def run_process_ccd(arguments: ProcessCcdArguments) -> int:
+def run_process_ccd(arguments: ProcessCcdArguments, opened: Opened | None = None) -> int:
     """Process the CCDs that `arguments` ask for and return the exit status.
+
+    Parameters
+    ----------
+    arguments
+        What was typed.
+    opened
+        Repositories that are open already.
 
     Raises
     ------
@@ -57,19 +68,29 @@ def run_process_ccd(arguments: ProcessCcdArguments) -> int:
     places = _places(arguments)
     config = _config(arguments)
     shown = show(arguments.show, config)
-    ids = _expand(places, arguments) if _ids_needed(arguments, shown) else Expansion()
+    running = shown.run or not shown.anything
+    if running and places.output is None:
+        raise UsageError("No output", remedy="Give --output DIR or --rerun NAME")
+    if not running and not (shown.data and arguments.ids):
+        return int(ExitStatus.OK)
+    opened = {} if opened is None else opened
+    if places.output is None or not running:
+        butler = Butler(inputs=places.input, calib_root=places.calib, quiet=True, opened=opened)
+    else:
+        new = arguments.clobber_output
+        butler = Butler.for_run(places.input, places.output, calib_root=places.calib, opened=opened, new=new)
+    # The complete data ids that the registry knows, without repetition, and the requests it does not.
+    ids = butler.expand(parse_ids(arguments.ids)) if arguments.ids else Expansion()
     if shown.data:
         for data_id in ids.found:
             print(f"id dataRef.dataId = {data_id}")
-    if shown.anything and not shown.run:
+    if places.output is None or not running:
         return int(ExitStatus.OK)
-    if places.output is None:
-        raise UsageError("No output", remedy="Give --output DIR or --rerun NAME")
-    return _process(arguments, places, places.output, config, ids)
-
-
-def _ids_needed(arguments: ProcessCcdArguments, shown: Shown) -> bool:
-    return bool(arguments.ids) and (shown.data or shown.run or not shown.anything)
+    if not ids.found and ids.missing:
+        raise _unknown(places.input, ids)
+    if arguments.clobber_output:
+        _clobber(places.output, chain([open_repository(places.input, places.calib, opened=opened)]))
+    return _process(arguments, places, places.output, butler, config, ids)
 
 
 def _places(arguments: ProcessCcdArguments) -> _Places:
@@ -103,58 +124,49 @@ def _config(arguments: ProcessCcdArguments) -> ProcessCcdConfig:
     return config
 
 
-def _expand(places: _Places, arguments: ProcessCcdArguments) -> Expansion:
-    """Return the complete data ids that the registry knows, without repetition, and the requests it does not."""
-    butler = Butler(inputs=places.input, calib_root=places.calib, quiet=True)
-    return butler.expand(parse_ids(arguments.ids))
-
-
 def _process(
     arguments: ProcessCcdArguments,
     places: _Places,
     output: Path,
+    butler: Butler,
     config: ProcessCcdConfig,
     ids: Expansion,
 ) -> int:
     started = time.monotonic()
-    log = logging.getLogger("processCcd")
-    if not ids.found and ids.missing:
-        raise _unknown(places.input, ids)
-    if arguments.clobber_output:
-        _clobber(output, places.input)
-    butler = Butler.for_run(places.input, output, calib_root=places.calib)
     root = logging.getLogger("root")
     root.info("Running: %s", " ".join(sys.argv))
     verify_dispatch(root)
+    new_output = not is_repository(output)
     task = ProcessCcdTask(config, butler, config_digest(config))
-    policy = RecordPolicy(
-        clobber_config=arguments.clobber_config,
-        backup=not arguments.no_backup_config,
-        check_versions=not arguments.no_versions,
-        clobber_versions=arguments.clobber_versions,
-        strict_versions=arguments.strict_versions,
-    )
-    config_path = check_records(butler, config, task, policy, log)
+    config_path = check_records(butler, config, task, RecordPolicy.of(arguments), log)
     if not ids.found:
         log.warning("No data to process: no --id was given; configuration and schemas are written")
         return int(ExitStatus.OK)
-    jobs = [
-        CcdJob(
-            data_id,
+    run = RunRecord(
+        run="",
+        new_output=new_output,
+        input=str(places.input),
+        processes=arguments.processes,
+        ccds=len(ids.found),
+        missing=tuple(format_data_id(data_id) for data_id in ids.missing),
+    )
+    with kept_run(output, run) as kept:
+        setup = RunSetup(
             places.input,
             output,
             places.calib,
             config_path,
+            kept.place,
             tuple(arguments.log_levels),
             arguments.long_log,
+            arguments.do_raise,
         )
-        for data_id in ids.found
-    ]
-    timeout = arguments.timeout if arguments.timeout > 0 else DEFAULT_TIMEOUT
-    outcomes = list(run_jobs(jobs, processes=arguments.processes, timeout=timeout, raise_errors=arguments.do_raise))
-    outcomes += _missing_outcomes(places.input, ids)
-    print_summary(outcomes, time.monotonic() - started)
-    return combined_status(outcomes)
+        timeout = arguments.timeout if arguments.timeout > 0 else DEFAULT_TIMEOUT
+        records = run_ccds(task, setup, ids.found, processes=arguments.processes, timeout=timeout)
+        records += _missing_records(places.input, ids)
+        kept.status = combined_status(records)
+    print_summary(records, time.monotonic() - started)
+    return kept.status
 
 
 def _unknown(root: Path, ids: Expansion) -> UnknownDataIdError:
@@ -164,18 +176,18 @@ def _unknown(root: Path, ids: Expansion) -> UnknownDataIdError:
     return UnknownDataIdError(f"{ids.missing_summary()} in {root}{reason}", remedy=remedy, missing=len(ids.missing))
 
 
-def _missing_outcomes(root: Path, ids: Expansion) -> Iterator[CcdOutcome]:
+def _missing_records(root: Path, ids: Expansion) -> Iterator[CcdRecord]:
     """Yield a failure for each id that stands for nothing; the log gets one line for all."""
     if not ids.missing:
         return
     error = _unknown(root, ids)
-    logging.getLogger("processCcd").error("%s", error)
+    log.error("%s", error)
     for data_id in ids.missing:
-        named: DataId = {"visit": "?", "ccd": "?", **data_id}
-        yield CcdOutcome(named, int(error.exit_status), error.code, f"No data found for {format_data_id(data_id)}")
+        record = CcdRecord(data_id={"visit": "?", "ccd": "?", **data_id})
+        yield record.lost(error.code, int(error.exit_status), f"No data found for {format_data_id(data_id)}")
 
 
-def _clobber(output: Path, source: Path) -> None:
+def _clobber(output: Path, inputs: Iterable[Repository]) -> None:
     if output.is_symlink():
         raise UsageError(
             f"{output} is a symbolic link, which --clobber-output does not follow",
@@ -184,7 +196,7 @@ def _clobber(output: Path, source: Path) -> None:
     if not output.exists():
         return
     place = output.resolve()
-    for used in _with_parents(open_repository(source)):
+    for used in (repository.root.resolve() for repository in inputs):
         if place == used or place in used.parents:
             raise UsageError(f"--clobber-output would delete the input {used}")
     if not (output / "repositoryCfg.yaml").exists():
@@ -196,9 +208,3 @@ def _clobber(output: Path, source: Path) -> None:
         shutil.rmtree(output)
     except OSError as error:
         raise output_failure(output, error) from error
-
-
-def _with_parents(repository: Repository) -> Iterator[Path]:
-    yield repository.root.resolve()
-    for parent in repository.parents:
-        yield from _with_parents(parent)

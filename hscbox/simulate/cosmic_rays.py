@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..camera.geometry import CCD_AREA, PIXEL_UM
 from ..numerics.arrays import FloatArray
 from .scene import Scene
 
@@ -17,10 +18,8 @@ __all__ = ["cosmic_ray_charge"]
 
 
 _RATE = 1.6
-_FULL_AREA = 2048 * 4176
 _ELECTRONS_PER_UM = 80.0
-_PIXEL_UM = 15.0
-_THICKNESS = 200.0 / _PIXEL_UM
+_THICKNESS = 200.0 / PIXEL_UM
 # Diffusion of charge that drifts through the whole thickness: pixels, one sigma.
 _DIFFUSION = 0.45
 _MUONS, _ELECTRONS = 0.55, 0.25
@@ -35,7 +34,7 @@ def cosmic_ray_charge(scene: Scene) -> FloatArray:
     if not scene.effects.cosmic_rays:
         return charge.reshape(scene.shape)
     rng = scene.rng("cosmic rays")
-    number = rng.poisson(_RATE * scene.exposure_time * height * width / _FULL_AREA)
+    number = rng.poisson(_RATE * scene.exposure_time * height * width / CCD_AREA)
     for _ in range(number):
         kind = rng.random()
         start = rng.random(2) * (width, height) - 0.5
@@ -66,7 +65,7 @@ def _muon(rng: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]
     azimuth = 2.0 * np.pi * rng.random()
     along = np.linspace(0.0, 1.0, steps)
     points = (along * length)[:, None] * np.array([np.cos(azimuth), np.sin(azimuth)])
-    path_um = _THICKNESS * _PIXEL_UM / cosine
+    path_um = _THICKNESS * PIXEL_UM / cosine
     # A gamma distribution of step losses stands for the skewed fluctuations of thin layers.
     energy = _ELECTRONS_PER_UM * path_um / steps * rng.gamma(0.6, 1.0 / 0.6, steps)
     return points, along if rng.random() < 0.5 else along[::-1], energy
@@ -78,7 +77,7 @@ def _electron(rng: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatAr
     direction = 2.0 * np.pi * rng.random() + np.cumsum(0.25 * rng.standard_normal(steps))
     points = _STEP * np.cumsum(np.stack([np.cos(direction), np.sin(direction)], axis=1), axis=0)
     left = np.linspace(1.0, 0.05, steps)
-    energy = _ELECTRONS_PER_UM * _STEP * _PIXEL_UM / np.sqrt(left) * rng.gamma(1.0, 1.0, steps)
+    energy = _ELECTRONS_PER_UM * _STEP * PIXEL_UM / np.sqrt(left) * rng.gamma(1.0, 1.0, steps)
     depth = np.clip(rng.random() + np.cumsum(0.01 * rng.standard_normal(steps)), 0.0, 1.0)
     return points, depth, energy
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..butler.calib_registry import CALIB_REGISTRY_NAME
+from ..butler.registry import Registry
 from ..errors import UsageError
 from ..fits.cards import card, metadata_cards
 from ..fits.header_reader import read_primary_header
@@ -127,15 +128,14 @@ def _write_masters(root: Path, scenes: Sequence[Scene]) -> None:
 
 
 def _calib_date(root: Path) -> str | None:
-    path = root / "calibRegistry.sqlite3"
+    path = root / CALIB_REGISTRY_NAME
     if not path.exists():
         return None
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    registry = Registry(path)
     try:
-        row = connection.execute("SELECT min(calibDate) FROM bias").fetchone()
+        return min((str(row[0]) for row in registry.query("bias", ("calibDate",), {})), default=None)
     finally:
-        connection.close()
-    return None if row is None else row[0]
+        registry.close()
 
 
 def _write_reference(root: Path, scenes: Sequence[Scene]) -> None:

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..camera.bf_kernel import brighter_fatter_kernel
-from ..camera.camera import LEADING_ROWS, OVERSCAN_ROWS, RAW_WIDTH
 from ..camera.crosstalk import crosstalk_matrix
 from ..camera.detector import Detector
+from ..camera.geometry import EXTRA_ROWS, RAW_WIDTH
 from ..fits.metadata import Metadata
 from ..numerics.arrays import BoolArray, FloatArray
 from .cosmic_rays import cosmic_ray_charge
 from .electronics import add_crosstalk, bleed, displaced, invert_linearity
 from .header import raw_header
-from .illumination import area_dimming, flat_field, fringe_pattern, sky_image
-from .patterns import DefectList, bias_structure, dark_rate, pedestals, scene_defects, serial_drift
+from .illumination import area_dimming, sky_image
+from .patterns import DefectList, acting, pedestals, scene_defects, serial_drift
 from .psf_model import TruePsf
 from .render import draw_sources
 from .scene import Scene
@@ -78,11 +78,14 @@ def ideal_frame(scene: Scene) -> IdealFrame:
     psf = TruePsf(scene)
     objects = draw_sources(scene, sources, psf) * area_dimming(scene)
     sky = sky_image(scene)
-    flat = flat_field(scene).astype(np.float64)
+    flat = np.ones(scene.shape)
+    for response in acting(scene, "light"):
+        flat *= response
     # In place: at this size fetching memory costs as much as the arithmetic.
     expected = objects + _sky_with_fringes(scene, sky)
     expected *= flat
-    expected += dark_rate(scene) * scene.exposure_time
+    for rate in acting(scene, "charge"):
+        expected += rate * scene.exposure_time
     variance = expected * (1.0 if scene.effects.photon_noise else 0.0)
     for amplifier in scene.detector.amplifiers:
         variance[amplifier.trimmed.slices] /= amplifier.gain
@@ -92,10 +95,9 @@ def ideal_frame(scene: Scene) -> IdealFrame:
 
 
 def _sky_with_fringes(scene: Scene, sky: FloatArray) -> FloatArray:
-    if not scene.has_fringes:
-        return sky
-    modulated: FloatArray = sky * (1.0 + _FRINGE_STRENGTH * fringe_pattern(scene))
-    return modulated
+    for pattern in acting(scene, "sky"):
+        sky = sky * (1.0 + _FRINGE_STRENGTH * pattern)
+    return sky
 
 
 def simulate_frame(scene: Scene) -> SimulatedFrame:
@@ -194,7 +196,9 @@ def _linearity(scene: Scene, index: int) -> float:
 
 def _to_raw_levels(scene: Scene, linear: FloatArray) -> FloatArray:
     """Return raw ADU above the pedestal, bias structure included."""
-    recorded = bias_structure(scene).astype(np.float64)
+    recorded = np.zeros(scene.shape)
+    for level in acting(scene, "level"):
+        recorded += level
     for amplifier in scene.detector.amplifiers:
         part = amplifier.trimmed.slices
         recorded[part] += invert_linearity(linear[part], _linearity(scene, amplifier.index))
@@ -203,7 +207,7 @@ def _to_raw_levels(scene: Scene, linear: FloatArray) -> FloatArray:
 
 def _digitise(scene: Scene, recorded: FloatArray, level: FloatArray) -> NDArray[np.uint16]:
     """Place the amplifiers in the raw array with pedestal, drift and read noise; round, clip, mirror to the file."""
-    height = scene.rows + LEADING_ROWS + OVERSCAN_ROWS
+    height = scene.rows + EXTRA_ROWS
     raw = np.empty((height, RAW_WIDTH))
     drift = serial_drift(scene, height)
     noise = scene.rng("read noise").standard_normal(raw.shape) if scene.effects.read_noise else np.zeros(raw.shape)

@@ -16,8 +16,12 @@ from importlib.resources import files
 
 import numpy as np
 
-from ..camera.camera import LEADING_ROWS, OVERSCAN_ROWS
+from ..camera import keywords as key
+from ..camera.boxes import Box
 from ..camera.detector import Detector
+from ..camera.geometry import CCD_CENTRE, RAW_WIDTH, row_windows
+from ..camera.time_scales import J2000_MJD, JULIAN_YEAR, SECONDS_PER_DAY
+from ..camera.visit_info import LATITUDE, LONGITUDE
 from ..fits.metadata import Metadata
 from .scene import Scene
 
@@ -25,7 +29,6 @@ __all__ = ["exposure_id", "frame_id", "raw_header"]
 
 Value = str | int | float | bool
 
-_LONGITUDE, _LATITUDE = -155.476667, 19.825556
 _SHUTTER_SECONDS = 1.9
 _HAWAII_HOURS = -10
 _NEW_EXPOSURE_IDS = "2016-06-14"
@@ -83,18 +86,18 @@ def _model_cards() -> tuple[tuple[str, Value, str], ...]:
 
 def _identity(scene: Scene) -> dict[str, Value]:
     detector = scene.detector
-    gains: dict[str, Value] = {f"T_GAIN{a.channel}": a.header_gain for a in detector.amplifiers}
+    gains: dict[str, Value] = {key.gain(a.channel): a.header_gain for a in detector.amplifiers}
     return gains | {
-        "PROP-ID": scene.proposal,
-        "FRAMEID": frame_id(scene),
-        "EXP-ID": exposure_id(scene),
-        "OBJECT": scene.field,
-        "FILTER01": _BARCODES.get(scene.filter, scene.filter),
-        "EXPTIME": float(scene.exposure_time),
-        "DET-ID": detector.id,
-        "INST-PA": float(scene.inst_pa),
-        "T_BEEID": detector.bee,
-        "T_SDOID": detector.sdo,
+        key.PROP_ID: scene.proposal,
+        key.FRAMEID: frame_id(scene),
+        key.EXP_ID: exposure_id(scene),
+        key.OBJECT: scene.field,
+        key.FILTER01: _BARCODES.get(scene.filter, scene.filter),
+        key.EXPTIME: float(scene.exposure_time),
+        key.DET_ID: detector.id,
+        key.INST_PA: float(scene.inst_pa),
+        key.T_BEEID: detector.bee,
+        key.T_SDOID: detector.sdo,
         "T_UFNAME": f"object135_{detector.name}.fits",
     }
 
@@ -109,7 +112,7 @@ def _clock(moment: datetime) -> str:
 
 def _sidereal_degrees(mjd: float) -> float:
     """Return local sidereal time; Meeus, Astronomical Algorithms, equation 12.4, with UT1 = UTC."""
-    return (280.46061837 + 360.98564736629 * (mjd - 51544.5) + _LONGITUDE) % 360.0
+    return (280.46061837 + 360.98564736629 * (mjd - J2000_MJD) + LONGITUDE) % 360.0
 
 
 def _sexagesimal(value: float, decimals: int, *, signed: bool = False) -> str:
@@ -123,12 +126,12 @@ def _times(scene: Scene) -> dict[str, Value]:
     start = datetime.fromisoformat(f"{scene.date}T{scene.start_ut}")
     typical = start + timedelta(milliseconds=29)
     end = start + timedelta(seconds=scene.exposure_time + _SHUTTER_SECONDS)
-    values: dict[str, Value] = {"DATE-OBS": scene.date}
-    for suffix, moment in (("-STR", start), ("", typical), ("-END", end)):
-        values[f"UT{suffix}"] = _clock(moment)
-        values[f"HST{suffix}"] = _clock(moment + timedelta(hours=_HAWAII_HOURS))
-        values[f"MJD{suffix}"] = round(_mjd(moment), 8)
-        values[f"LST{suffix}"] = _sexagesimal(_sidereal_degrees(_mjd(moment)) / 15.0, 3)
+    values: dict[str, Value] = {key.DATE_OBS: scene.date}
+    for suffix, moment in ((key.START, start), ("", typical), (key.END, end)):
+        values[key.UT + suffix] = _clock(moment)
+        values[key.HST + suffix] = _clock(moment + timedelta(hours=_HAWAII_HOURS))
+        values[key.MJD + suffix] = round(_mjd(moment), 8)
+        values[key.LST + suffix] = _sexagesimal(_sidereal_degrees(_mjd(moment)) / 15.0, 3)
     values["T_CCDTM"] = _clock(end + timedelta(hours=_HAWAII_HOURS))[:8]
     return values
 
@@ -136,7 +139,7 @@ def _times(scene: Scene) -> dict[str, Value]:
 def _altitude_azimuth(ra: float, dec: float, mjd: float) -> tuple[float, float]:
     """Return altitude and azimuth (North through East) in degrees, without refraction."""
     hour = math.radians(_sidereal_degrees(mjd) - ra)
-    delta, phi = math.radians(dec), math.radians(_LATITUDE)
+    delta, phi = math.radians(dec), math.radians(LATITUDE)
     up = math.sin(phi) * math.sin(delta) + math.cos(phi) * math.cos(delta) * math.cos(hour)
     north = math.cos(phi) * math.sin(delta) - math.sin(phi) * math.cos(delta) * math.cos(hour)
     east = -math.cos(delta) * math.sin(hour)
@@ -145,9 +148,9 @@ def _altitude_azimuth(ra: float, dec: float, mjd: float) -> tuple[float, float]:
 
 def _pointing(scene: Scene) -> dict[str, Value]:
     start = _mjd(datetime.fromisoformat(f"{scene.date}T{scene.start_ut}"))
-    end = start + (scene.exposure_time + _SHUTTER_SECONDS) / 86400.0
+    end = start + (scene.exposure_time + _SHUTTER_SECONDS) / SECONDS_PER_DAY
     # Precession in right ascension matters for the hour angle: 3.07 s of time a year near the equator.
-    ra_now = scene.boresight_ra + 0.0128 * (start - 51544.5) / 365.25
+    ra_now = scene.boresight_ra + 0.0128 * (start - J2000_MJD) / JULIAN_YEAR
     altitude, azimuth = _altitude_azimuth(ra_now, scene.boresight_dec, start)
     altitude_end, _ = _altitude_azimuth(ra_now, scene.boresight_dec, end)
     secant, secant_end = (1.0 / math.sin(math.radians(max(a, 5.0))) for a in (altitude, altitude_end))
@@ -156,15 +159,15 @@ def _pointing(scene: Scene) -> dict[str, Value]:
     return {
         "RA": ra,
         "DEC": dec,
-        "RA2000": ra,
-        "DEC2000": dec,
-        "ALTITUDE": round(altitude, 5),
-        "AZIMUTH": round(azimuth, 5),
+        key.RA2000: ra,
+        key.DEC2000: dec,
+        key.ALTITUDE: round(altitude, 5),
+        key.AZIMUTH: round(azimuth, 5),
         "ZD-STR": round(90.0 - altitude, 5),
         "ZD-END": round(90.0 - altitude_end, 5),
         "SECZ-STR": round(secant, 3),
         "SECZ-END": round(secant_end, 3),
-        "AIRMASS": round(0.5 * (secant + secant_end), 3),
+        key.AIRMASS: round(0.5 * (secant + secant_end), 3),
     }
 
 
@@ -185,8 +188,8 @@ def _rough_wcs(scene: Scene) -> dict[str, Value]:
     return {
         "CRVAL1": round(scene.boresight_ra, 10),
         "CRVAL2": round(scene.boresight_dec, 10),
-        "CRPIX1": round(1024.5 - float(offset[0]), 3),
-        "CRPIX2": round(2088.5 - float(offset[1]), 3),
+        "CRPIX1": round(CCD_CENTRE[0] + 1.0 - float(offset[0]), 3),
+        "CRPIX2": round(CCD_CENTRE[1] + 1.0 - float(offset[1]), 3),
         "CD1_1": float(cd[0, 0]),
         "CD1_2": float(cd[0, 1]),
         "CD2_1": float(cd[1, 0]),
@@ -194,24 +197,20 @@ def _rough_wcs(scene: Scene) -> dict[str, Value]:
     }
 
 
-def _file_columns(detector: Detector, x0: int, width: int, raw_width: int) -> tuple[int, int]:
-    """Return first and last column in the file, 1-based, of columns in the detector frame."""
-    first = raw_width - x0 - width if detector.mirror == "LR" else x0
-    return first + 1, first + width
+def _file_columns(detector: Detector, box: Box) -> tuple[int, int]:
+    """Return first and last column in the file, 1-based, of a window of the detector frame."""
+    first = RAW_WIDTH - box.x0 - box.width if detector.mirror == "LR" else box.x0
+    return first + 1, first + box.width
 
 
 def _windows(scene: Scene) -> dict[str, Value]:
     """Return the windows of the channels. Rows are those of the CCDs read out at low y, as in all real headers."""
     detector = scene.detector
-    raw_width = sum(amplifier.raw.width for amplifier in detector.amplifiers)
+    rows = row_windows(scene.rows)
     values: dict[str, Value] = {}
     for amplifier in detector.amplifiers:
-        n = amplifier.channel
-        imaging = _file_columns(detector, amplifier.data.x0, amplifier.data.width, raw_width)
-        overscan = _file_columns(detector, amplifier.serial_overscan.x0, amplifier.serial_overscan.width, raw_width)
-        values[f"T_EFMN{n}1"], values[f"T_EFMX{n}1"] = imaging
-        values[f"T_OSMN{n}1"], values[f"T_OSMX{n}1"] = overscan
-        values[f"T_EFMN{n}2"], values[f"T_EFMX{n}2"] = LEADING_ROWS + 1, LEADING_ROWS + scene.rows
-        values[f"T_OSMN{n}2"] = LEADING_ROWS + scene.rows + 1
-        values[f"T_OSMX{n}2"] = LEADING_ROWS + scene.rows + OVERSCAN_ROWS
+        columns = (*_file_columns(detector, amplifier.data), *_file_columns(detector, amplifier.serial_overscan))
+        for end, column in zip(rows, columns, strict=True):
+            values[key.window(end, amplifier.channel, 1)] = column
+            values[key.window(end, amplifier.channel, 2)] = rows[end]
     return values

@@ -9,6 +9,7 @@ from scipy.interpolate import PchipInterpolator
 
 from ..camera.camera import load_camera
 from ..camera.detector import Detector
+from ..camera.geometry import CCD_HEIGHT, CCD_WIDTH, scaled_position
 from ..camera.vignette import VIGNETTE_CENTER, VIGNETTE_RADIUS
 from ..numerics.arrays import BoolArray, Float32Array, FloatArray
 from .scene import Scene
@@ -48,7 +49,7 @@ def _mean_level(jacobian: bool) -> float:
     levels = []
     for detector in load_camera().values():
         if detector.is_science:
-            x, y = np.meshgrid(np.linspace(0.0, 2047.0, 5), np.linspace(0.0, 4175.0, 9))
+            x, y = np.meshgrid(np.linspace(0.0, CCD_WIDTH - 1.0, 5), np.linspace(0.0, CCD_HEIGHT - 1.0, 9))
             levels.append(float(_radial(*detector.pixel_to_focal_plane(x, y), jacobian).mean()))
     return float(np.mean(levels))
 
@@ -84,7 +85,7 @@ def _flat(scene: Scene) -> Float32Array:
         flat[part] = _radial(*detector.pixel_to_focal_plane(x, y[part]), scene.effects.jacobian)
     flat /= _mean_level(scene.effects.jacobian)
     flat *= 1.0 + _PIXEL_RESPONSE * scene.rng("pixel response", fixed=True).standard_normal(scene.shape)
-    for axis, size in ((0, 4176), (1, 2048)):
+    for axis, size in ((0, CCD_HEIGHT), (1, CCD_WIDTH)):
         position = np.arange(scene.shape[axis], dtype=np.float64)
         edge = np.minimum(position, size - 1 - position)
         roll_off = 1.0 - _EDGE_DEPTH * np.exp(-edge / _EDGE_WIDTH)
@@ -140,7 +141,7 @@ def fringe_pattern(scene: Scene) -> Float32Array:
 def sky_polynomial(scene: Scene) -> list[float]:
     """Return the coefficients of 1, u, v, u^2, uv, v^2 of the sky in calibrated ADU; amplitude about 1 %.
 
-    u = (x - 1023.5) / 1024 and v = (y - 2087.5) / 2088; the mean over the full CCD is the level of the scene.
+    u and v are those of `scaled_position`; the mean over the full CCD is the level of the scene.
     """
     if not scene.effects.sky_gradient:
         return [scene.true_sky_level, 0.0, 0.0, 0.0, 0.0, 0.0]
@@ -153,7 +154,6 @@ def sky_polynomial(scene: Scene) -> list[float]:
 def sky_image(scene: Scene) -> FloatArray:
     """Return the sky in calibrated ADU, (rows, 2048), without fringes."""
     one, a, b, c, d, e = sky_polynomial(scene)
-    u = ((np.arange(scene.shape[1]) - 1023.5) / 1024.0)[None, :]
-    v = ((np.arange(scene.shape[0]) - 2087.5) / 2088.0)[:, None]
+    u, v = scaled_position(*_pixel_grid(scene.detector))
     sky: FloatArray = one + a * u + b * v + c * u * u + d * u * v + e * v * v
     return sky

@@ -17,21 +17,24 @@ from pathlib import Path
 
 import numpy as np
 
+from ..butler.calib_registry import CALIB_REGISTRY_NAME, create_statements
+from ..butler.registry import connect_for_writing, make_tables, transaction
+from ..butler.templates import DATASETS
+from ..camera import keywords as key
 from ..camera.bf_kernel import brighter_fatter_kernel
+from ..camera.calib_kinds import CALIB_KINDS
 from ..fits.cards import metadata_cards
 from ..fits.metadata import Metadata
 from ..fits.write import image_unit, write_units
 from ..image.mask import mask_bits
 from ..machine.files import atomic_path, write_bytes
-from ..numerics.arrays import Float32Array
 from ..products.masked_image import write_masked_image
-from .illumination import flat_field, fringe_pattern, unlit
-from .patterns import bias_structure, dark_rate
-from .scene import FRINGE_FILTERS, Scene
+from .illumination import unlit
+from .patterns import PATTERNS
+from .scene import Scene
 
 __all__ = ["Master", "masters_for", "pattern_digest", "write_kernel", "write_master", "write_registry"]
 
-_KINDS = ("bias", "dark", "flat", "fringe")
 _VALIDITY = timedelta(days=180)
 
 
@@ -40,76 +43,58 @@ class Master:
     """Identity of one master calibration."""
 
     kind: str
-    """"bias", "dark", "flat" or "fringe"."""
+    """One of `CALIB_KINDS`."""
     filter: str
-    """Registry name; "NONE" for bias and dark."""
+    """Registry name; "NONE" for kinds that are not made per filter."""
     ccd: int
     date: str
 
     @property
     def path(self) -> Path:
         """Where it stands under the calibration root."""
-        kind = self.kind.upper()
-        named = f"-{self.filter}" if self.filter != "NONE" else ""
-        return Path(kind, self.date, self.filter, f"{kind}-{self.date}{named}-{self.ccd:03d}.fits")
+        return Path(DATASETS[self.kind].path({"filter": self.filter, "ccd": self.ccd, "calibDate": self.date}))
 
 
 def masters_for(scene: Scene, calib_date: str) -> list[Master]:
     """Return the masters that the reduction of a scene needs."""
-    masters = [
-        Master("bias", "NONE", scene.ccd, calib_date),
-        Master("dark", "NONE", scene.ccd, calib_date),
-        Master("flat", scene.filter, scene.ccd, calib_date),
+    return [
+        Master(name, scene.filter if CALIB_KINDS[name].per_filter else "NONE", scene.ccd, calib_date)
+        for name, pattern in PATTERNS.items()
+        if pattern.filters is None or scene.canonical_filter in pattern.filters
     ]
-    if scene.canonical_filter in FRINGE_FILTERS:
-        masters.append(Master("fringe", scene.filter, scene.ccd, calib_date))
-    return masters
 
 
 def pattern_digest(master: Master, scene: Scene) -> str:
     """Return a hash of all that the pixels of a master depend on; 16 hexadecimal digits."""
-    switches = {
-        "bias": ["bias_structure"],
-        "dark": ["dark", "amp_glow"],
-        "flat": ["flat", "jacobian"],
-        "fringe": [],
-    }[master.kind]
     parts = [master.kind, master.filter, master.ccd, scene.seed, scene.rows]
-    parts += [getattr(scene.effects, name) for name in switches]
+    parts += [getattr(scene.effects, name) for name in PATTERNS[master.kind].depends]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def write_master(root: Path, master: Master, scene: Scene) -> None:
-    """Write one master: bias, dark and fringe as a single image, the flat with mask and variance."""
+    """Write one master as a single image; what divides light with mask and variance."""
     header = _header(master, scene)
     path = root / master.path
-    if master.kind == "flat":
+    pattern = PATTERNS[master.kind]
+    image = pattern.pixels(scene)
+    if pattern.acts == "light":
         dark_part = unlit(scene.detector)
         mask = np.where(dark_part, np.int32(mask_bits("NO_DATA")), np.int32(0))
-        image = flat_field(scene)
         write_masked_image(path, image, mask, np.zeros_like(image), header)
     else:
-        write_units(path, [image_unit(_pixels(master, scene), metadata_cards(header), primary=True)])
-
-
-def _pixels(master: Master, scene: Scene) -> Float32Array:
-    if master.kind == "bias":
-        return bias_structure(scene)
-    if master.kind == "dark":
-        return dark_rate(scene)
-    return fringe_pattern(scene)
+        write_units(path, [image_unit(image, metadata_cards(header), primary=True)])
 
 
 def _header(master: Master, scene: Scene) -> Metadata:
     """Return the cards that the calibration tasks of the 2017 software write, without times of the day."""
-    seconds = 0.0 if master.kind == "bias" else 1.0
+    seconds = 0.0 if PATTERNS[master.kind].acts == "level" else 1.0
     header = Metadata()
-    header.set("OBSTYPE", master.kind, "type of calibration")
-    header.set("CALIB_ID", f"filter={master.filter} calibDate={master.date} ccd={master.ccd}")
-    header.set("DATE-OBS", f"{master.date}T00:00:00.00", "calibDate")
+    header.set(key.OBSTYPE, master.kind, "type of calibration")
+    header.set(key.CALIB_ID, f"filter={master.filter} calibDate={master.date} ccd={master.ccd}")
+    header.set(key.DATE_OBS, f"{master.date}T00:00:00.00", "calibDate")
     header.set("CALIB_CREATION_DATE", master.date)
     header.set("CALIB_CREATION_TIME", "00:00:00 UTC")
-    header.set("EXPTIME", seconds, "[s] exposure time the pixels are scaled to")
+    header.set(key.EXPTIME, seconds, "[s] exposure time the pixels are scaled to")
     header.set("DARKTIME", seconds, "[s] dark time the pixels are scaled to")
     header.set("SIMDIGST", pattern_digest(master, scene), "hash of the synthetic pattern")
     return header
@@ -117,7 +102,7 @@ def _header(master: Master, scene: Scene) -> Metadata:
 
 def write_kernel(root: Path) -> None:
     """Write the brighter-fatter kernel as a pickled numpy array."""
-    write_bytes(root / "BFKERNEL" / "brighter_fatter_kernel.pkl", pickle.dumps(brighter_fatter_kernel(), protocol=2))
+    write_bytes(root / DATASETS["bfKernel"].path({}), pickle.dumps(brighter_fatter_kernel(), protocol=2))
 
 
 def write_registry(root: Path, masters: Sequence[Master], dates: Sequence[str]) -> None:
@@ -126,28 +111,18 @@ def write_registry(root: Path, masters: Sequence[Master], dates: Sequence[str]) 
     Each master is valid from 180 days before to 180 days after the exposure dates (and its own date); the range of
     a master that is listed already is widened.
     """
-    path = root / "calibRegistry.sqlite3"
+    path = root / CALIB_REGISTRY_NAME
     with atomic_path(path) as temporary:
         if path.exists():
             temporary.write_bytes(path.read_bytes())
-        connection = sqlite3.connect(temporary)
+        connection = connect_for_writing(temporary)
         try:
-            with connection:
-                _create_tables(connection)
+            make_tables(connection, create_statements())
+            with transaction(connection):
                 for master in masters:
                     _register(connection, master, [master.date, *dates])
         finally:
             connection.close()
-
-
-def _create_tables(connection: sqlite3.Connection) -> None:
-    for kind in _KINDS:
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (kind,)).fetchone():
-            connection.execute(
-                f"CREATE TABLE {kind} (id integer primary key autoincrement, filter text,ccd int,calibDate text,"
-                "validStart text,validEnd text, unique(filter,ccd,calibDate))"
-            )
-            connection.execute(f"CREATE TABLE {kind}_visit (calibDate text,filter text, unique(calibDate,filter))")
 
 
 def _register(connection: sqlite3.Connection, master: Master, dates: Sequence[str]) -> None:

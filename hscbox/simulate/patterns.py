@@ -1,20 +1,37 @@
-"""Fixed patterns of the detector and its readout: bias structure, dark current, glow, pedestals, defects."""
+"""Fixed patterns of the detector and its readout: bias structure, dark current, glow, pedestals, defects.
+
+`PATTERNS` says for each kind of master calibration what it shows and how that acts on a frame.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 
 from ..camera.bad_channels import bad_amplifiers
 from ..camera.boxes import Box
 from ..camera.defects import defects_for
+from ..camera.geometry import CCD_HEIGHT, CCD_WIDTH
 from ..errors import CalibNotFoundError
 from ..numerics.arrays import Float32Array, FloatArray
-from .scene import Scene
+from .illumination import flat_field, fringe_pattern
+from .scene import FRINGE_FILTERS, Scene
 
-__all__ = ["DefectList", "bias_structure", "dark_rate", "pedestals", "scene_defects", "serial_drift"]
+__all__ = [
+    "PATTERNS",
+    "DefectList",
+    "Pattern",
+    "acting",
+    "bias_structure",
+    "dark_rate",
+    "pedestals",
+    "scene_defects",
+    "serial_drift",
+]
 
 
 _PEDESTAL, _PEDESTAL_SCATTER, _PEDESTAL_DRIFT = 1000.0, 60.0, 1.0
@@ -41,7 +58,7 @@ def bias_structure(scene: Scene) -> Float32Array:
     rng = scene.rng("bias structure", fixed=True)
     columns = _COLUMN_PATTERN * rng.standard_normal(scene.shape[1])
     # The line in the middle of the chip, between the two halves of the readout.
-    columns[1023:1025] += _SEAM
+    columns[CCD_WIDTH // 2 - 1 : CCD_WIDTH // 2 + 1] += _SEAM
     glow = _REGISTER_GLOW * np.exp(-np.arange(scene.shape[0]) / _REGISTER_SCALE)
     return (glow[:, None] + columns[None, :]).astype(np.float32)
 
@@ -61,7 +78,7 @@ def dark_rate(scene: Scene) -> Float32Array:
     if scene.effects.amp_glow and scene.ccd == _GLOW_CCD:
         box = _GLOW_BOX.clip(Box(0, 0, scene.shape[1], scene.shape[0]))
         y, x = np.mgrid[box.slices]
-        rate[box.slices] += _GLOW_RATE * np.exp(-np.hypot(x, 4175.0 - y) / _GLOW_SCALE)
+        rate[box.slices] += _GLOW_RATE * np.exp(-np.hypot(x, CCD_HEIGHT - 1.0 - y) / _GLOW_SCALE)
     result = rate.astype(np.float32)
     result.flags.writeable = False
     return result
@@ -115,3 +132,38 @@ def scene_defects(scene: Scene) -> DefectList:
         tuple(box for box, is_hot in zip(small, hot, strict=True) if not is_hot),
         tuple(box for box, is_hot in zip(small, hot, strict=True) if is_hot),
     )
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What the masters of one kind show."""
+
+    pixels: Callable[[Scene], Float32Array]
+    """The master, (rows, 2048)."""
+    acts: Literal["sky", "light", "charge", "level"]
+    """How a frame feels it: in proportion to the sky, as factor of all light, as ADU per second, as ADU."""
+    depends: tuple[str, ...] = ()
+    """Effects of the scene that the pixels depend on."""
+    filters: frozenset[str] | None = None
+    """Canonical names of the filters that have it; None: all."""
+    switch: str = ""
+    """Effect of the scene that puts it into frames, beside those that the pixels depend on."""
+
+
+PATTERNS: dict[str, Pattern] = {
+    "bias": Pattern(bias_structure, "level", depends=("bias_structure",)),
+    "dark": Pattern(dark_rate, "charge", depends=("dark", "amp_glow")),
+    "flat": Pattern(flat_field, "light", depends=("flat", "jacobian")),
+    "fringe": Pattern(fringe_pattern, "sky", filters=FRINGE_FILTERS, switch="fringes"),
+}
+
+
+def acting(scene: Scene, how: Literal["sky", "light", "charge", "level"]) -> list[Float32Array]:
+    """Return the patterns that act on a frame of the scene in that way."""
+    return [
+        pattern.pixels(scene)
+        for pattern in PATTERNS.values()
+        if pattern.acts == how
+        and (pattern.filters is None or scene.canonical_filter in pattern.filters)
+        and (not pattern.switch or getattr(scene.effects, pattern.switch))
+    ]

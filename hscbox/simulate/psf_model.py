@@ -14,16 +14,17 @@ import galsim
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..camera.geometry import CCD_CENTRE, scaled_position
 from ..numerics.arrays import FloatArray
 from .scene import Scene
 
-__all__ = ["PSF_STAMP_SIZE", "WING_BETA", "WING_FRACTION", "WING_FWHM", "TruePsf"]
+__all__ = ["PSF_STAMP_SIZE", "WING_BETA", "WING_FRACTION", "WING_FWHM", "TruePsf", "shape_sigma"]
 
 
 PSF_STAMP_SIZE = 41
-# Kolmogorov FWHM in pixels, before the pixels smear it, that gives an adaptive-moments size of 1.305 pixels, the
-# value of the reference frame, for a seeing of 0.52 arcsec.
-_FWHM_AT_052 = 2.824
+# Size by adaptive moments at the seeing of the reference frame, and the Kolmogorov FWHM, before the pixels smear it,
+# that gives it; pixels.
+_SEEING, _SHAPE_SIGMA, _FWHM = 0.52, 1.305, 2.824
 WING_FRACTION = 0.012
 WING_FWHM = 10.0
 WING_BETA = 2.5
@@ -32,6 +33,11 @@ _SIZE_LINEAR, _SIZE_QUADRATIC = 0.012, 0.007
 _SHEAR_CONSTANT, _SHEAR_LINEAR, _SHEAR_QUADRATIC = 0.012, 0.007, 0.004
 # The CCD is drawn in a large Fourier image so that light folded back from outside stays below 1e-3.
 _DRAW_SIZE = 121
+
+
+def shape_sigma(scene: Scene) -> float:
+    """Return the size of the PSF at the centre of the CCD by adaptive moments, pixels."""
+    return _SHAPE_SIGMA * scene.seeing / _SEEING
 
 
 @dataclass(frozen=True)
@@ -57,11 +63,10 @@ class TruePsf:
 
     def parameters(self, x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return Kolmogorov FWHM (pixels), g1 and g2 at detector positions."""
-        u = (np.asarray(x, np.float64) - 1023.5) / 1024.0
-        v = (np.asarray(y, np.float64) - 2087.5) / 2088.0
+        u, v = scaled_position(np.asarray(x, np.float64), np.asarray(y, np.float64))
         terms = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v])
         size, g1, g2 = np.einsum("ij,j...->i...", self.coefficients, terms)
-        fwhm: FloatArray = _FWHM_AT_052 * (self.scene.seeing / 0.52) * size
+        fwhm: FloatArray = _FWHM * (self.scene.seeing / _SEEING) * size
         return fwhm, g1, g2
 
     def profile(self, x: float, y: float) -> galsim.GSObject:
@@ -82,7 +87,7 @@ class TruePsf:
 
     def enclosed(self, radius: float) -> float:
         """Return the share of a star's light within a circle (pixels) at the centre of the full CCD."""
-        fwhm, _, _ = self.parameters(1023.5, 2087.5)
+        fwhm, _, _ = self.parameters(*CCD_CENTRE)
         core = galsim.Kolmogorov(fwhm=float(fwhm))
         wing = galsim.Moffat(beta=WING_BETA, fwhm=WING_FWHM)
         return float((1.0 - WING_FRACTION) * _flux_within(core, radius) + WING_FRACTION * _flux_within(wing, radius))

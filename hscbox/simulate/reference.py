@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..catalog.source_catalog import SourceCatalog
 from ..numerics.arrays import FloatArray
+from ..numerics.constants import AB_ZERO_JY
 from ..products.reference_shards import make_reference_catalog
 from .sky import PS1_BANDS
 
@@ -20,7 +21,6 @@ _DEPTHS = {"g": 23.3, "r": 23.2, "i": 23.1, "z": 22.3, "y": 21.4}
 _FLOOR = 0.004
 # Share of objects listed falls to one half at this r magnitude.
 _LIMIT, _LIMIT_WIDTH = 23.25, 0.12
-_ZERO_JY = 3631.0
 # Sky objects brighter than r = 24.2 have this bit of their id clear, see `sky`.
 _CELL_SHIFT = 17
 
@@ -60,8 +60,8 @@ def reference_objects(
     kept, draws = bright[listed], draws[listed]
     offsets = position_error_mas(kept["r"])[:, None] * draws[:, :2]
     magnitudes = np.stack([kept[band] for band in PS1_BANDS], axis=1)
-    fluxes = _ZERO_JY * 10.0 ** (-0.4 * magnitudes)
-    limits = _ZERO_JY * 10.0 ** (-0.4 * np.array([_DEPTHS[band] for band in PS1_BANDS])) / 5.0
+    fluxes = AB_ZERO_JY * 10.0 ** (-0.4 * magnitudes)
+    limits = AB_ZERO_JY * 10.0 ** (-0.4 * np.array([_DEPTHS[band] for band in PS1_BANDS])) / 5.0
     errors = np.hypot(limits, _FLOOR * fluxes)
     return kept, offsets, fluxes + errors * draws[:, 2:], errors
 

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from ..camera.distortion import PIXEL_SCALE
 from ..numerics.arrays import FloatArray
 from .fourier import BATCH_HALF_SIZE, galaxy_stamps
-from .psf_model import TruePsf
+from .psf_model import TruePsf, shape_sigma
 from .scene import Scene
 
 __all__ = ["draw_sources"]
 
 
-_SHAPE_SIGMA_AT_052 = 1.305
+# Half-light radius of a round Gaussian, rounded: with more digits every scene would draw other noise.
+_HALF_LIGHT_PER_SIGMA = 1.1774
 _TYPICAL_GAIN = 3.4
 _FAINT_SNR = 4.0
 _BRIGHT_SNR = 60.0
@@ -41,7 +42,7 @@ _QUANTUM = 1.0 / 1024.0
 def draw_sources(scene: Scene, sources: NDArray[np.void], psf: TruePsf) -> FloatArray:
     """Return the noiseless image of all `sources` in calibrated ADU, (rows, columns), without sky."""
     image = galsim.ImageD(np.zeros(scene.shape), xmin=0, ymin=0)
-    sigma = _SHAPE_SIGMA_AT_052 * scene.seeing / 0.52
+    sigma = shape_sigma(scene)
     noise = math.sqrt(scene.true_sky_level / _TYPICAL_GAIN + 3.0) * math.sqrt(4.0 * math.pi) * sigma
     snr = sources["flux_adu"] / noise
     exact = sources["is_star"] | (snr > _BRIGHT_SNR)
@@ -98,7 +99,7 @@ def _galaxy_half_size(flux: float, radius: float, steep: bool) -> float:
 
 def _draw_gaussians(shape: tuple[int, int], sources: NDArray[np.void], psf_sigma: float) -> FloatArray:
     """Return the image of faint galaxies as round Gaussians on small stamps, flux conserved inside the stamp."""
-    sigma = np.hypot(psf_sigma, sources["radius"] / PIXEL_SCALE / 1.1774)
+    sigma = np.hypot(psf_sigma, sources["radius"] / PIXEL_SCALE / _HALF_LIGHT_PER_SIGMA)
     sigma = np.minimum(sigma, _FAINT_HALF_SIZE / 2.5)
     offsets = np.arange(-_FAINT_HALF_SIZE, _FAINT_HALF_SIZE + 1)
     profiles, indices = [], []

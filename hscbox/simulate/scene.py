@@ -27,11 +27,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
 from ..camera.camera import load_camera
 from ..camera.detector import Detector
 from ..camera.filters import canonical_name
+from ..camera.geometry import CCD_HEIGHT
 from ..errors import MissingInputError, UsageError
+from ..machine.revision import __version__
 from .effects import Effects
 
 __all__ = ["FRINGE_FILTERS", "Scene", "read_scenes"]
@@ -93,16 +94,18 @@ class Scene:
     galaxy_density: float = 1.0
     faint_limit: float = 28.4
     """r magnitude of the faintest objects drawn."""
-    rows: int = 4176
-    """Exposed rows; fewer than 4176 make a cut-out raw."""
+    rows: int = CCD_HEIGHT
+    """Exposed rows; fewer than all make a cut-out raw."""
     proposal: str = "o15426"
     effects: Effects = dataclass_field(default_factory=Effects)
 
     def __post_init__(self) -> None:
         if self.ccd not in load_camera():
             raise UsageError(f"There is no CCD {self.ccd}; allowed are 0 to 111", remedy="Choose another --ccd")
-        if not 64 <= self.rows <= 4176:
-            raise UsageError(f"A frame cannot have {self.rows} rows; allowed are 64 to 4176", remedy="Change --rows")
+        if not 64 <= self.rows <= CCD_HEIGHT:
+            raise UsageError(
+                f"A frame cannot have {self.rows} rows; allowed are 64 to {CCD_HEIGHT}", remedy="Change --rows"
+            )
         if not 0 <= self.visit < 10_000_000 or self.visit % 2:
             raise UsageError(
                 f"Visit {self.visit} is impossible: visits are even, 0 to 9999998", remedy="Change --visit"

@@ -8,6 +8,7 @@ from scipy.spatial import cKDTree
 
 from ..camera.colorterms import color_term
 from ..camera.distortion import PIXEL_SCALE, pixel_to_sky, sky_to_field_angle, sky_to_pixel
+from ..camera.geometry import CCD_CENTRE
 from ..numerics.arrays import FloatArray
 from .scene import Scene
 from .sky import OBJECT_DTYPE, draw_sky
@@ -61,7 +62,7 @@ def scene_objects(scene: Scene) -> NDArray[np.void]:
     Faint objects (r > 24.2) are complete over the whole circle too.
     """
     ra0, dec0 = scene.true_boresight
-    ra, dec = pixel_to_sky(scene.detector, 1023.5, 2087.5, ra0, dec0, scene.inst_pa)
+    ra, dec = pixel_to_sky(scene.detector, *CCD_CENTRE, ra0, dec0, scene.inst_pa)
     return draw_sky(
         scene.seed,
         float(ra),

@@ -19,19 +19,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
-from ..fits.checked import write_hdus
+from ..fits.cards import card
+from ..fits.tables import Column, table_unit
+from ..fits.write import FitsUnit, image_unit, primary_unit, write_units
 from ..machine.files import write_bytes
 from .frame import SimulatedFrame
 from .illumination import sky_polynomial
-from .psf_model import TruePsf
+from .psf_model import TruePsf, shape_sigma
 from .scene import Scene
 
 __all__ = ["psf_stars", "read_scene_record", "truth_directory", "write_truth"]
 
 _SATURATED, _DEAD = 1, 2
+_FORMATS = {"i8": "K", "i4": "J", "f8": "D", "f4": "E", "b1": "L"}
 # Charge below this share of a pixel's noise is not worth a row; the definition of a true hit is 3 sigma.
 _LEAST_SIGMA = 0.05
 _FAINTEST_PSF_STAR_SNR = 20.0
@@ -50,7 +52,7 @@ def psf_stars(frame: SimulatedFrame) -> NDArray[np.void]:
     x, y = np.round(stars["x"]).astype(int), np.round(stars["y"]).astype(int)
     stars = stars[(x >= 0) & (x < columns) & (y >= 0) & (y < rows)]
     x, y = np.round(stars["x"]).astype(int), np.round(stars["y"]).astype(int)
-    noise = np.sqrt(frame.ideal.variance[y, x] * 4.0 * np.pi) * 1.305 * frame.scene.seeing / 0.52
+    noise = np.sqrt(frame.ideal.variance[y, x] * 4.0 * np.pi) * shape_sigma(frame.scene)
     bad = frame.saturated[y, x] | frame.dead[y, x]
     chosen: NDArray[np.void] = stars[~bad & (stars["flux_adu"] > _FAINTEST_PSF_STAR_SNR * noise)]
     return chosen
@@ -62,8 +64,8 @@ def write_truth(root: Path | str, frame: SimulatedFrame, *, images: bool = True)
     Without `images` there are only sources.fits, cosmic_rays.fits and scene.json.
     """
     directory = truth_directory(root, frame.scene)
-    write_hdus(directory / "sources.fits", _table(frame.ideal.sources))
-    write_hdus(directory / "cosmic_rays.fits", _table(_cosmic_ray_rows(frame)))
+    write_units(directory / "sources.fits", _table(frame.ideal.sources))
+    write_units(directory / "cosmic_rays.fits", _table(_cosmic_ray_rows(frame)))
     if images:
         _write_images(directory, frame)
     text = json.dumps(_record(frame), indent=2, sort_keys=True)
@@ -72,25 +74,21 @@ def write_truth(root: Path | str, frame: SimulatedFrame, *, images: bool = True)
 
 
 def _write_images(directory: Path, frame: SimulatedFrame) -> None:
-    write_hdus(directory / "objects.fits", _image(frame.ideal.objects.astype(np.float32)))
+    objects = frame.ideal.objects.astype(np.float32)
+    write_units(directory / "objects.fits", [image_unit(objects, primary=True)])
     pixels = frame.saturated * np.uint8(_SATURATED) + frame.dead * np.uint8(_DEAD)
-    write_hdus(directory / "pixels.fits", _image(pixels))
+    write_units(directory / "pixels.fits", [image_unit(pixels, primary=True)])
     stars = psf_stars(frame)
     stamps = np.zeros((len(stars), 41, 41))
     for number, star in enumerate(stars):
         stamps[number] = frame.ideal.psf.kernel_image(float(star["x"]), float(star["y"]))
-    hdus = _table(stars[["id", "x", "y"]])
-    hdus.append(fits.ImageHDU(stamps, name="STAMPS"))
-    write_hdus(directory / "psf.fits", hdus)
+    units = [*_table(stars[["id", "x", "y"]]), image_unit(stamps, [card("EXTNAME", "STAMPS")])]
+    write_units(directory / "psf.fits", units)
 
 
-def _image(pixels: NDArray[Any]) -> fits.HDUList:
-    return fits.HDUList([fits.PrimaryHDU(pixels)])
-
-
-def _table(rows: NDArray[np.void]) -> fits.HDUList:
-    packed = np.array(rows.tolist(), dtype=[(name, rows.dtype[name].str) for name in rows.dtype.names or ()])
-    return fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(packed)])
+def _table(rows: NDArray[np.void]) -> list[FitsUnit]:
+    columns = [Column(name, _FORMATS[rows.dtype[name].str[1:]], rows[name], kind="") for name in rows.dtype.names or ()]
+    return [primary_unit(), table_unit(columns)]
 
 
 def _cosmic_ray_rows(frame: SimulatedFrame) -> NDArray[np.void]:

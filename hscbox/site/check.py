@@ -18,7 +18,9 @@ __all__ = ["check_profile", "check_repository_binds"]
 def check_profile(profile: SiteProfile) -> Iterator[Finding]:
     """Yield what is here of the binds, repository paths, scratch and image of a profile."""
     for bind in profile.binds:
-        yield _bind(bind)
+        yield _bind(bind, needed=True)
+    for bind in profile.binds_if_present:
+        yield _bind(bind, needed=False)
     for name, path in (
         ("raw", profile.repository.raw),
         ("calib", profile.repository.calib),
@@ -32,14 +34,14 @@ def check_profile(profile: SiteProfile) -> Iterator[Finding]:
         yield _path("container.image", profile.container.image)
 
 
-def _bind(bind: Bind) -> Finding:
+def _bind(bind: Bind, *, needed: bool) -> Finding:
     # Inside a container it is the target that must be here.
     path = bind.target if container_engine() else bind.source
     place = expanded(path)
     if place is not None and place.exists():
         return Finding("bind", State.OK, str(bind))
     what = f"{bind}: {path} is not here"
-    if bind.if_present:
+    if not needed:
         return Finding("bind", State.OK, f"{what}, and need not be")
     return Finding("bind", State.FAIL, what, "Mount it, or move the bind to binds_if_present of the profile")
 
@@ -67,7 +69,8 @@ def _scratch(path: str) -> Finding:
 
 def check_repository_binds(profile: SiteProfile, root: Path) -> Iterator[Finding]:
     """Yield whether the binds of the profile cover what the links of a repository lead to."""
-    sources = [place for bind in profile.binds if (place := expanded(bind.source)) is not None and place.exists()]
+    binds = (*profile.binds, *profile.binds_if_present)
+    sources = [place for bind in binds if (place := expanded(bind.source)) is not None and place.exists()]
     real = [Path(os.path.realpath(place)) for place in sources]
     found = survey(root)
     scope = f"{found.looked} links followed, in {found.directories} of {found.all_directories} directories"

@@ -9,14 +9,17 @@ import difflib
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from ..errors import ConfigError, UsageError
-from .parse import Table, build, merged, parse
+from ..machine.toml_model import toml_values, validated
 from .profile import SiteProfile
 
 __all__ = ["PROJECT_DIRECTORY", "find_profiles", "load_profile", "places", "profile_toml"]
 
 PROJECT_DIRECTORY = "hscbox-sites"
+
+Table = dict[str, Any]
 
 _SHIPPED = Path(__file__).parent / "profiles"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -60,7 +63,7 @@ def load_profile(name: str) -> SiteProfile:
         One of its files is wrong.
     """
     content, files = _content(name)
-    return build(name, content, tuple(f"{level}: {file}" for level, file in files))
+    return SiteProfile(name=name, origins=tuple(f"{level}: {file}" for level, file in files), **content)
 
 
 def _content(name: str) -> tuple[Table, list[tuple[str, Path]]]:
@@ -80,8 +83,17 @@ def _content(name: str) -> tuple[Table, list[tuple[str, Path]]]:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"Cannot read {file}: {error}") from error
-        content = merged(content, parse(text, str(file)))
+        values = toml_values(text, str(file))
+        validated(SiteProfile, values, str(file), name=name, origins=())
+        content = _merged(content, values)
     return content, found[name]
+
+
+def _merged(lower: Table, upper: Table) -> Table:
+    """Return `lower` with the keys of `upper` put over it, tables key by key; a list replaces a list."""
+    return lower | {
+        key: _merged(lower.get(key, {}), value) if isinstance(value, dict) else value for key, value in upper.items()
+    }
 
 
 def profile_toml(name: str) -> str:
@@ -96,7 +108,7 @@ def profile_toml(name: str) -> str:
 
 
 def _line(key: str, value: object) -> str:
-    return f"{key} = [{', '.join(map(_quoted, value))}]" if isinstance(value, tuple) else f"{key} = {_quoted(value)}"
+    return f"{key} = [{', '.join(map(_quoted, value))}]" if isinstance(value, list) else f"{key} = {_quoted(value)}"
 
 
 def _quoted(value: object) -> str:

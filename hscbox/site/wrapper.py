@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from .. import __version__
+from ..machine.revision import __version__
 from .profile import Bind, SiteProfile, leading_variable
 
 __all__ = ["wrapper_script"]
@@ -24,18 +24,18 @@ def wrapper_script(profile: SiteProfile) -> str:
         f"podman_options={_lines(container.podman_options)}",
         f"site_environment={shlex.quote(' '.join(container.environment))}",
         "site_binds() {",
-        *(f"    {_bind(bind)}" for bind in profile.binds),
+        *(f"    {_bind(bind, 'always')}" for bind in profile.binds),
+        *(f"    {_bind(bind, 'present')}" for bind in profile.binds_if_present),
         "    :",
         "}",
     ]
     text = _TEMPLATE.read_text(encoding="utf-8")
-    text = text.replace("@SITE@", profile.name).replace("@VERSION@", __version__)
+    text = text.replace("@SITE@", profile.name).replace("@__version__@", __version__)
     return text.replace("@SETTINGS@", "\n".join(settings) + "\n")
 
 
-def _bind(bind: Bind) -> str:
+def _bind(bind: Bind, need: str) -> str:
     mode = "ro" if bind.read_only else "rw"
-    need = "present" if bind.if_present else "always"
     return f"site_bind {mode} {need} {_shell_path(bind.source)} {_shell_path(bind.target)}"
 
 

@@ -176,6 +176,7 @@ is_repository() {
 # repository MODE DIRECTORY: wants a repository, what its links lead to, and its parents.
 repository() {
     want "$1" "$2"
+    records_of "$1" "$2"
     case $nl$seen in *"$nl$2$nl"*) return 0 ;; esac
     seen=$seen$2$nl
     for name in _mapper registry.sqlite3; do
@@ -199,6 +200,12 @@ repository() {
             *) parent_of "$1/$parent" ;;
         esac
     done
+}
+
+# records_of MODE DIRECTORY [new]: wants the records of an output, which stand beside it, or the place for new ones.
+records_of() {
+    real=$(cd -P -- "$2" 2>/dev/null && pwd) || return 0
+    if [ -n "${3-}" ] || [ -d "$real.runs" ]; then want "$1" "$real.runs"; fi
 }
 
 parent_of() { if is_repository "$1"; then repository ro "$1"; else directory ro "$1"; fi; }
@@ -320,6 +327,7 @@ for word in "$@"; do
             fi
             ;;
     esac
+    named=$option
     # Options that take several words keep their meaning for the next one.
     case $several$option in
         1--id | 1-c | 1--config | 1-C | 1--configfile | 1-L | 1--loglevel | 1--show | 1--badFile | 1--badId) ;;
@@ -334,6 +342,7 @@ for word in "$@"; do
     absolute "$value"
     if [ "${full%/*}$tab$mode" = "$last" ] && [ -f "$full" ] && [ ! -L "$full" ]; then continue; fi
     path "$mode" "$value"
+    case ${1-}$named in process-ccd--output | processCcd.py--output) records_of rw "$value" new ;; esac
     last=''
     if [ -f "$full" ] && [ ! -L "$full" ]; then last=${full%/*}$tab$mode; fi
 done

@@ -14,7 +14,7 @@ from scipy.ndimage import binary_dilation
 from scipy.spatial import cKDTree
 
 from ..numerics.arrays import BoolArray, FloatArray, IntArray
-from ..numerics.statistics import SIGMA_PER_IQR
+from ..numerics.constants import SIGMA_PER_IQR
 
 __all__ = [
     "NOT_MEASURED",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import sep
 
 from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
 from ..numerics.arrays import FloatArray
+from ..numerics.constants import MAG_PER_RELATIVE
 from .measures import Measured, bootstrapped, median_of, robust_scatter
 from .residuals import Table, scaled
-from .selection import Pairs
+from .selection import Pairs, column
 from .true_frame import Truth
 
 __all__ = ["flux_numbers", "flux_residuals", "trend_numbers"]
@@ -18,6 +20,7 @@ __all__ = ["flux_numbers", "flux_residuals", "trend_numbers"]
 # Errors of bright stars do not fall below this (mmag): the model of the PSF limits them, not photons.
 _FLOOR_MMAG = 2.0
 _CLIP = 4.0
+_APERTURE_PX = 12.0
 
 
 def flux_residuals(truth: Truth, sources: SourceCatalog, exposure: Exposure, stars: Pairs) -> Table:
@@ -25,7 +28,7 @@ def flux_residuals(truth: Truth, sources: SourceCatalog, exposure: Exposure, sta
 
     Columns: true magnitude; u, v: position from -0.5 to 0.5 over the frame; psf, aperture: difference (mmag);
     psf_about_median, aperture_about_median: the same minus the frame's median, without the error of the zero point;
-    psf_error: stated error (mmag).
+    psf_error: stated error (mmag); aperture_against_sep: see `aperture_difference`.
     """
     assert exposure.photo_calib is not None
     true = truth.magnitude[stars.truth]
@@ -34,23 +37,42 @@ def flux_residuals(truth: Truth, sources: SourceCatalog, exposure: Exposure, sta
         "magnitude": true,
         "u": scaled(truth.x[stars.truth], exposure.width),
         "v": scaled(truth.y[stars.truth], exposure.height),
-        "psf_error": 2500 / np.log(10) * error / flux,
+        "psf_error": 1000 * MAG_PER_RELATIVE * error / flux,
+        "aperture_against_sep": aperture_difference(sources, exposure, stars),
     }
-    for name, column in (("psf", "slot_PsfFlux_flux"), ("aperture", "slot_CalibFlux_flux")):
-        difference = 1000 * (exposure.photo_calib.magnitude(sources[column][stars.rows]) - true)
+    for name, field in (("psf", "slot_PsfFlux_flux"), ("aperture", "slot_CalibFlux_flux")):
+        difference = 1000 * (exposure.photo_calib.magnitude(sources[field][stars.rows]) - true)
         known = difference[np.isfinite(difference)]
         table[name] = difference
         table[f"{name}_about_median"] = difference - (np.median(known) if len(known) else np.nan)
     return table
 
 
+def aperture_difference(sources: SourceCatalog, exposure: Exposure, stars: Pairs) -> FloatArray:
+    """Return 12-pixel aperture magnitudes of stars minus those that sep measures at the same centroids (n,), mmag.
+
+    The pixels are the same and the truth has no part in it: what differs is the program. sep takes the exact area of
+    each pixel within the circle (Barbary 2016, JOSS 1, 58), and neighbours stay in; nan where the circle leaves the
+    frame.
+    """
+    x, y = (np.asarray(sources[f"slot_Centroid_{axis}"][stars.rows], dtype=np.float64) for axis in "xy")
+    theirs, _, flags = sep.sum_circle(exposure.image, x, y, _APERTURE_PX, subpix=0)
+    theirs[flags & sep.APER_TRUNC != 0] = np.nan
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ours = column(sources, "base_CircularApertureFlux_12_0_flux")[stars.rows]
+        difference: FloatArray = -2500 * np.log10(ours / theirs)
+    return difference
+
+
 def flux_numbers(stars: Table) -> dict[str, Measured]:
-    """Return zero points and scatter."""
+    """Return zero points, scatter, and how far another program's apertures are off."""
     return {
         "psf_zero_point_error": median_of(stars["psf"]),
         "psf_scatter": robust_scatter(stars["psf_about_median"]),
         "aperture_zero_point_error": median_of(stars["aperture"]),
         "aperture_scatter": robust_scatter(stars["aperture_about_median"]),
+        "aperture_against_sep": median_of(stars["aperture_against_sep"]),
+        "aperture_against_sep_scatter": robust_scatter(stars["aperture_against_sep"]),
     }
 
 

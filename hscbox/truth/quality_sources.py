@@ -7,9 +7,10 @@ from scipy.spatial import cKDTree
 
 from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
+from ..numerics.constants import FWHM_PER_SIGMA
 from .measures import Measured, fraction, match_within
 from .residuals import Table
-from .selection import FWHM, GAUSSIAN_HALF_LIGHT, expected_snr, fwhm_of, leaves, usable
+from .selection import GAUSSIAN_HALF_LIGHT, expected_snr, fwhm_of, leaves, usable
 from .true_frame import Truth
 
 __all__ = ["detection_numbers", "detection_residuals"]
@@ -23,7 +24,7 @@ def detection_residuals(truth: Truth, sources: SourceCatalog, exposure: Exposure
     one that is at most 2 mag below the 5-sigma limit of point sources lies within the PSF's FWHM.
     """
     fwhm = fwhm_of(exposure)
-    own_fwhm = np.hypot(fwhm, FWHM * truth.half_light_radius_px / GAUSSIAN_HALF_LIGHT)
+    own_fwhm = np.hypot(fwhm, FWHM_PER_SIGMA * truth.half_light_radius_px / GAUSSIAN_HALF_LIGHT)
     snr = expected_snr(truth, exposure)
     rows = np.flatnonzero(leaves(sources))
     positions = np.stack([sources["slot_Centroid_x"][rows], sources["slot_Centroid_y"][rows]], axis=1)

@@ -10,11 +10,11 @@ from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
 from ..numerics.arrays import BoolArray, FloatArray, IntArray
+from ..numerics.constants import FWHM_PER_SIGMA
 from .measures import match_within
 from .true_frame import Truth
 
 __all__ = [
-    "FWHM",
     "GAUSSIAN_HALF_LIGHT",
     "Pairs",
     "bright_stars",
@@ -30,8 +30,6 @@ __all__ = [
 ]
 
 
-FWHM = float(2.0 * np.sqrt(2.0 * np.log(2.0)))
-"""Full width at half maximum of a Gaussian of sigma 1."""
 GAUSSIAN_HALF_LIGHT = 1.1774
 """Half-light radius of a Gaussian of sigma 1."""
 # Bright: photon noise below 4 mmag in the PSF flux and 10 mmag in a 12-pixel aperture. Isolated: other sources within
@@ -75,7 +73,7 @@ def flag(sources: SourceCatalog, name: str) -> BoolArray:
 def fwhm_of(exposure: Exposure) -> float:
     """Return the FWHM (pixel) of the exposure's PSF by its adaptive moments, as for a Gaussian."""
     assert exposure.psf is not None
-    return float(FWHM * exposure.psf.determinant_radius(*exposure.psf.average_position))
+    return float(FWHM_PER_SIGMA * exposure.psf.determinant_radius(*exposure.psf.average_position))
 
 
 def expected_snr(truth: Truth, exposure: Exposure) -> FloatArray:
@@ -86,7 +84,7 @@ def expected_snr(truth: Truth, exposure: Exposure) -> FloatArray:
     sky_variance = float(np.median(exposure.variance))
     # The sky's electrons make nearly all of its variance, whatever the amplifier's gain and the flat.
     gain = float(np.median(truth.sky)) / sky_variance
-    sigma2 = (fwhm_of(exposure) / FWHM) ** 2 + (truth.half_light_radius_px / GAUSSIAN_HALF_LIGHT) ** 2
+    sigma2 = (fwhm_of(exposure) / FWHM_PER_SIGMA) ** 2 + (truth.half_light_radius_px / GAUSSIAN_HALF_LIGHT) ** 2
     noise = np.sqrt(4 * np.pi * sigma2 * sky_variance + truth.flux / gain)
     snr: FloatArray = truth.flux / noise
     return snr

@@ -24,17 +24,17 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from ..camera.distortion import PIXEL_SCALE
+from ..camera.geometry import scaled_position
 from ..errors import DamagedInputError, MissingInputError
-from ..fits.checked import open_checked
+from ..fits.read import naming, read_units
+from ..fits.tables import read_table
 from ..numerics.arrays import BoolArray, FloatArray
 
-__all__ = ["CCD_CENTRE", "CCD_HALF", "Truth", "read_truth", "truth_directories"]
+__all__ = ["Truth", "read_truth", "truth_directories"]
 
 
 _SATURATED = 1
 _DIRECTORY = re.compile(r"(\d{7})-(\d{3})")
-CCD_CENTRE, CCD_HALF = (1023.5, 2087.5), (1024.0, 2088.0)
-"""Centre and half size of a whole CCD (pixel), which scale the polynomials of the truth."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,11 @@ def read_truth(directory: Path) -> Truth:
         A file is missing, or not what it should be.
     """
     record = _record(directory / "scene.json")
-    sources, hits = _table(directory / "sources.fits"), _table(directory / "cosmic_rays.fits")
+    sources, hits = (_table(directory / f"{name}.fits") for name in ("sources", "cosmic_rays"))
     objects = _image(directory / "objects.fits").astype(np.float64)
     cosmic_rays = np.zeros(objects.shape)
     cosmic_rays[hits["y"], hits["x"]] = hits["charge_adu"]
     stars = _table(directory / "psf.fits")
-    with open_checked(directory / "psf.fits") as hdus:
-        stamps = np.array(hdus["STAMPS"].data, dtype=np.float64)
     return Truth(
         zero_point=float(record["zero_point"]),
         ra=sources["ra"],
@@ -136,7 +134,7 @@ def read_truth(directory: Path) -> Truth:
         cosmic_rays=cosmic_rays,
         saturated=(_image(directory / "pixels.fits") & _SATURATED) != 0,
         psf_xy=np.stack([stars["x"], stars["y"]], axis=1),
-        psf_stamps=stamps,
+        psf_stamps=_image(directory / "psf.fits", 2, axes=3),
     )
 
 
@@ -154,19 +152,18 @@ def _record(path: Path) -> dict[str, Any]:
 
 
 def _sky(coefficients: list[float], shape: tuple[int, ...]) -> FloatArray:
-    u = ((np.arange(shape[1]) - CCD_CENTRE[0]) / CCD_HALF[0])[None, :]
-    v = ((np.arange(shape[0]) - CCD_CENTRE[1]) / CCD_HALF[1])[:, None]
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    u, v = scaled_position(x, y)
     one, cu, cv, cuu, cuv, cvv = coefficients
     sky: FloatArray = one + cu * u + cv * v + cuu * u * u + cuv * u * v + cvv * v * v
     return sky
 
 
-def _image(path: Path) -> npt.NDArray[Any]:
-    with open_checked(path) as hdus:
-        return np.array(hdus[0].data, dtype=hdus[0].data.dtype.newbyteorder("="))
+def _image(path: Path, number: int = 0, axes: int = 2) -> npt.NDArray[Any]:
+    with naming(path):
+        return read_units(path)[number].array(axes)
 
 
 def _table(path: Path) -> dict[str, npt.NDArray[Any]]:
-    with open_checked(path) as hdus:
-        table = hdus[1].data
-        return {name: np.array(table[name], dtype=table[name].dtype.newbyteorder("=")) for name in table.names}
+    with naming(path):
+        return read_table(read_units(path)[1])

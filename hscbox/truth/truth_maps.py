@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..camera.geometry import scaled_position
 from ..image.sky_wcs import gnomonic
 from ..numerics.arrays import FloatArray
-from .true_frame import CCD_CENTRE, CCD_HALF, Truth
+from .true_frame import Truth
 
 __all__ = ["PsfMap", "SkyMap"]
 
@@ -21,8 +22,7 @@ _PSF_ORDER = 3
 
 def _terms(x: FloatArray, y: FloatArray, order: int) -> FloatArray:
     """Return the powers u**i v**j, i + j <= order, of scaled positions: (n, terms)."""
-    u = (np.asarray(x, dtype=np.float64) - CCD_CENTRE[0]) / CCD_HALF[0]
-    v = (np.asarray(y, dtype=np.float64) - CCD_CENTRE[1]) / CCD_HALF[1]
+    u, v = scaled_position(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
     return np.stack([u**i * v**j for i in range(order + 1) for j in range(order + 1 - i)], axis=1)
 
 

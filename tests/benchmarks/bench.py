@@ -8,9 +8,11 @@ their functions. Nothing here passes or fails.
 
 from __future__ import annotations
 
+import hscbox  # noqa: F401  (pins the code paths of numpy and OpenBLAS, before numpy is imported)
+
+# isort: split
 import contextlib
 import functools
-import inspect
 import json
 import os
 import resource
@@ -19,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,16 +122,19 @@ class Steps:
         self.peak_mib = 0.0
         self._inner: list[float] = []
 
-    def wrap(self, owner: Any, attribute: str, name: str) -> None:
-        """Put a timer around `owner.attribute`."""
-        function: Callable[..., Any] = getattr(owner, attribute)
+    def timed(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
+        """Return the function with a timer around it."""
 
         @functools.wraps(function)
         def timed(*args: Any, **kwargs: Any) -> Any:
             with self.timer(name):
                 return function(*args, **kwargs)
 
-        setattr(owner, attribute, timed)
+        return timed
+
+    def wrap(self, owner: Any, attribute: str, name: str) -> None:
+        """Put a timer around `owner.attribute`."""
+        setattr(owner, attribute, self.timed(getattr(owner, attribute), name))
 
     @contextlib.contextmanager
     def timer(self, name: str) -> Iterator[None]:
@@ -149,9 +155,8 @@ class Steps:
 def time_steps(repository: str, output: str, result: str) -> None:
     """Process the frame twice with timers around all steps; write the numbers as JSON to `result`.
 
-    Meant for a process of its own: the first frame also loads the compiled loops. The corrections are the functions
-    that the task of the instrument signature removal takes from the modules beside it. The peak of memory is that by
-    the end of the last step of the first frame.
+    Meant for a process of its own: the first frame also loads the compiled loops. The peak of memory is that by the
+    end of the last step of the first frame.
     """
     from hscbox.detect import deblend, detection, repair
     from hscbox.isr import task as isr
@@ -161,9 +166,7 @@ def time_steps(repository: str, output: str, result: str) -> None:
 
     keep_freed_memory()
     steps = Steps()
-    for name, function in inspect.getmembers(isr, inspect.isfunction):
-        if function.__module__ != isr.__name__ and function.__module__.startswith(("hscbox.isr.", "hscbox.image.")):
-            steps.wrap(isr, name, f"isr: {name}")
+    isr.STEPS = tuple(replace(step, apply=steps.timed(step.apply, f"isr: {step.name}")) for step in isr.STEPS)
     steps.wrap(isr.IsrTask, "run", "isr: all else")
     for module in [module for name, module in sys.modules.items() if name.startswith("hscbox.")]:
         if hasattr(module, "fit_background"):

@@ -11,6 +11,9 @@ process-ccd: instrument signature removal, then the characterization with its th
 
 from __future__ import annotations
 
+import hscbox  # noqa: F401  (pins the code paths of numpy and OpenBLAS, before numpy is imported)
+
+# isort: split
 import argparse
 import logging
 import subprocess
@@ -23,7 +26,6 @@ from unittest import mock
 
 import numpy as np
 
-import hscbox  # noqa: F401  (pins numpy's and OpenBLAS' code paths before numpy is imported)
 from hscbox.camera.bf_kernel import brighter_fatter_kernel
 from hscbox.camera.camera import load_camera
 from hscbox.camera.visit_info import visit_info_from_header
@@ -32,6 +34,7 @@ from hscbox.detect.repair import RepairConfig, RepairTask
 from hscbox.image.calib_image import CalibImage
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
+from hscbox.isr.inputs import IsrInputs
 from hscbox.isr.task import IsrTask
 from hscbox.products.raw import read_raw
 from hscbox.simulate import cosmic_rays
@@ -81,23 +84,24 @@ def reduce(frame: frames.SimulatedFrame, directory: Path) -> Exposure:
     flat = flat_field(scene)
     lit = np.where(unlit(scene.detector), np.int32(mask_bits("NO_DATA")), np.int32(0))
     defects = scene_defects(scene)
-    return (
-        IsrTask()
-        .run(
-            raw=raw,
-            detector=detector,
-            visit_info=visit_info_from_header(raw.header),
-            filter_name=scene.canonical_filter,
-            exposure_id=200 * scene.visit + scene.ccd,
-            bias=CalibImage(bias_structure(scene)),
-            dark=CalibImage(dark_rate(scene)),
-            flat=CalibImage(flat, lit, np.zeros_like(flat)),
-            fringe=CalibImage(fringe_pattern(scene)) if scene.has_fringes else None,
-            bf_kernel=brighter_fatter_kernel(),
-            defects=(*defects.dead_boxes, *defects.hot_boxes),
-        )
-        .exposure
+    masters = {
+        "bias": CalibImage(bias_structure(scene)),
+        "dark": CalibImage(dark_rate(scene)),
+        "flat": CalibImage(flat, lit, np.zeros_like(flat)),
+    }
+    if scene.has_fringes:
+        masters["fringe"] = CalibImage(fringe_pattern(scene))
+    inputs = IsrInputs(
+        raw,
+        detector,
+        visit_info_from_header(raw.header),
+        scene.canonical_filter,
+        200 * scene.visit + scene.ccd,
+        masters,
+        brighter_fatter_kernel(),
+        (*defects.dead_boxes, *defects.hot_boxes),
     )
+    return IsrTask().run(inputs).exposure
 
 
 def score(frame: frames.SimulatedFrame, exposure: Exposure, found: np.ndarray, seconds: float) -> Score:

@@ -22,6 +22,9 @@ total
 
 from __future__ import annotations
 
+import hscbox  # noqa: F401  (pins the code paths of numpy and OpenBLAS, before numpy is imported)
+
+# isort: split
 import argparse
 import itertools
 import logging
@@ -34,7 +37,6 @@ import numpy as np
 import sep
 from deblending_pairs import CELL, FWHM, SKY_NOISE, Mosaic, crowded_square, exact_psf, mosaic
 
-import hscbox  # noqa: F401  (pins numpy's and OpenBLAS' code paths)
 from hscbox.catalog.source_catalog import make_minimal_schema
 from hscbox.detect.deblend import SourceDeblendConfig, SourceDeblendTask
 from hscbox.detect.detection import SourceDetectionConfig, SourceDetectionTask, make_source_catalog

@@ -16,6 +16,9 @@ sources lies within 1 FWHM. Coincidences are counted with positions shifted in e
 
 from __future__ import annotations
 
+import hscbox  # noqa: F401  (pins the code paths of numpy and OpenBLAS, before numpy is imported)
+
+# isort: split
 import argparse
 import logging
 import subprocess
@@ -31,7 +34,6 @@ from compare_cosmic_rays import reduce
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 
-import hscbox  # noqa: F401  (pins numpy's and OpenBLAS' code paths before numpy is imported)
 from hscbox.catalog.source_catalog import make_minimal_schema
 from hscbox.characterize.task import CharacterizeImageConfig, CharacterizeImageTask
 from hscbox.detect.deblend import SourceDeblendConfig, SourceDeblendTask

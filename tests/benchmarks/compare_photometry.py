@@ -17,6 +17,9 @@ compare both models with the true PSF, away from the stars that hscbox used.
 
 from __future__ import annotations
 
+import hscbox  # noqa: F401  (pins the code paths of numpy and OpenBLAS, before numpy is imported)
+
+# isort: split
 import argparse
 import json
 import resource
@@ -30,13 +33,12 @@ from typing import NamedTuple
 import numpy as np
 from astropy.io import fits
 
-import hscbox  # noqa: F401  (pins numpy's and OpenBLAS' code paths before numpy is imported)
 from hscbox.butler.butler import Butler
 from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
 from hscbox.image.psf import PsfexPsf
-from hscbox.numerics.statistics import SIGMA_PER_IQR
+from hscbox.numerics.constants import SIGMA_PER_IQR
 from hscbox.products.boost import read_boost
 from hscbox.truth.measures import match_within
 from hscbox.truth.quality_psf import psf_numbers, psf_residuals

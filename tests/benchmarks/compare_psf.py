@@ -13,6 +13,9 @@ program psfex, and of the fit of hscbox to the same stars (in the pipeline a dra
 
 from __future__ import annotations
 
+import hscbox  # noqa: F401  (pins the code paths of numpy and OpenBLAS, before numpy is imported)
+
+# isort: split
 import argparse
 import logging
 import resource
@@ -25,7 +28,6 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-import hscbox  # noqa: F401  (pins numpy's and OpenBLAS' code paths before numpy is imported)
 from hscbox.butler.butler import Butler
 from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.characterize.psf_candidates import extract_candidates
@@ -74,8 +76,7 @@ def ours(exposure: Exposure, bright: SourceCatalog, rows: np.ndarray) -> tuple[P
             config.stamp_size,
         )
         noise = noise_level(exposure.image).std ** 2
-        log = logging.getLogger("compare")
-        found = determine_psf(stars, float(np.median(width)), noise, gain, config, log)
+        found = determine_psf(stars, float(np.median(width)), noise, gain, config)
         seconds = time.process_time() - start
     return found.psf, seconds
 

@@ -19,6 +19,9 @@ steps              largest difference between the two sides of an amplifier boun
 
 from __future__ import annotations
 
+import hscbox  # noqa: F401  (pins the code paths of numpy and OpenBLAS, before numpy is imported)
+
+# isort: split
 import argparse
 import logging
 import sys
@@ -28,7 +31,6 @@ from pathlib import Path
 import numpy as np
 from compare_cosmic_rays import reduce
 
-import hscbox  # noqa: F401  (pins numpy's and OpenBLAS' code paths before numpy is imported)
 from hscbox.characterize.task import CharacterizeImageConfig, CharacterizeImageTask
 from hscbox.detect.background import BackgroundConfig, fit_background
 from hscbox.detect.detection import SourceDetectionConfig, SourceDetectionTask
@@ -36,7 +38,7 @@ from hscbox.image.background import BackgroundModel, cell_starts
 from hscbox.image.bounded_field import ChebyshevField
 from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
-from hscbox.numerics.statistics import SIGMA_PER_IQR
+from hscbox.numerics.constants import SIGMA_PER_IQR
 from hscbox.simulate.frame import SimulatedFrame, simulate_frame
 from hscbox.simulate.psf_model import TruePsf
 from hscbox.simulate.render import draw_sources

@@ -8,6 +8,9 @@ an ADU are measured as the difference of two frames with the same random numbers
 
 from __future__ import annotations
 
+import hscbox  # noqa: F401  (pins the code paths of numpy and OpenBLAS, before numpy is imported)
+
+# isort: split
 import math
 import sys
 from collections.abc import Iterator
@@ -30,6 +33,7 @@ from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
 from hscbox.isr.brighter_fatter import brighter_fatter_correction
 from hscbox.isr.config import IsrConfig
+from hscbox.isr.inputs import IsrInputs
 from hscbox.isr.task import IsrTask
 from hscbox.numerics.adaptive_moments import adaptive_moments
 from hscbox.simulate import frame as generator
@@ -87,17 +91,17 @@ def reduce(frame: SimulatedFrame, only: str | None = None, **switches: bool) -> 
     for name, value in switches.items():
         setattr(config, name, value)
     stored = frame.raw[:, ::-1] if scene.detector.mirror == "LR" else frame.raw[::-1]
-    result = IsrTask(config).run(
-        raw=SimpleNamespace(pixels=stored.astype(np.float32), header=frame.header),
-        detector=load_camera()[scene.ccd],
-        visit_info=visit_info_from_header(frame.header),
-        filter_name=scene.canonical_filter,
-        bf_kernel=brighter_fatter_kernel(),
-        defects=defects_for(scene.ccd, scene.date, scene.rows),
-        exposure_id=200 * scene.visit + scene.ccd,
-        **masters(scene),
+    inputs = IsrInputs(
+        SimpleNamespace(pixels=stored.astype(np.float32), header=frame.header),
+        load_camera()[scene.ccd],
+        visit_info_from_header(frame.header),
+        scene.canonical_filter,
+        200 * scene.visit + scene.ccd,
+        masters(scene),
+        brighter_fatter_kernel(),
+        defects_for(scene.ccd, scene.date, scene.rows),
     )
-    return result.exposure
+    return IsrTask(config).run(inputs).exposure
 
 
 def left(scene: Scene, effect: str, step: str) -> np.ndarray:

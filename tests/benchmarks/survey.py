@@ -8,6 +8,9 @@ unexplained: a failure whose cause is not in the scene, or a number that contrad
 
 from __future__ import annotations
 
+import hscbox  # noqa: F401  (pins the code paths of numpy and OpenBLAS, before numpy is imported)
+
+# isort: split
 import argparse
 import json
 import os
@@ -25,7 +28,6 @@ import numpy as np
 from astropy.io import fits
 from survey_page import page
 
-import hscbox  # noqa: F401  (pins numpy's and OpenBLAS' code paths before numpy is imported)
 from hscbox.camera.distortion import PIXEL_SCALE
 from hscbox.image.exposure import Exposure
 from hscbox.numerics.adaptive_moments import adaptive_moments

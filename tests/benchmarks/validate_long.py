@@ -7,6 +7,9 @@ testdata/validate/long.json; the exit status is 1 if a frame fails or a number m
 
 from __future__ import annotations
 
+import hscbox  # noqa: F401  (pins the code paths of numpy and OpenBLAS, before numpy is imported)
+
+# isort: split
 import argparse
 import json
 import math

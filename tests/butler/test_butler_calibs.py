@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -74,6 +76,27 @@ def test_tables_are_those_of_2017(repository: Path, make_calib):
             f"CREATE TABLE {name}_visit (calibDate text,filter text, unique(calibDate,filter))",
         ]
     assert [s for s in sql if "sqlite_sequence" not in s] == expected == create_statements()
+
+
+def test_a_kind_in_the_table_of_kinds_is_ingested_and_found(repository: Path, make_calib):
+    script = """
+import sys
+from hscbox.camera.calib_kinds import CALIB_KINDS, CalibKind
+CALIB_KINDS["skyframe"] = CalibKind("skyframe", ("sky",), per_filter=True, unit="ADU")
+from hscbox.butler.butler import Butler
+from hscbox.butler.ingest_calibs import ingest_calibs
+from hscbox.pictures.frames import DATASETS
+repository, file = sys.argv[1:]
+print(ingest_calibs(repository, [file], validity=10).ingested, DATASETS["skyframe"])
+ids = dict(ccd=7, filter="HSC-R", taiObs="2015-10-08")
+print(Butler(repository).path("skyframe", ids))
+"""
+    file = make_calib("SKYFLUX", 7, "2015-10-01", "HSC-R")
+    command = [sys.executable, "-c", script, str(repository), str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    place = "CALIB/SKYFRAME/2015-10-01/HSC-R/SKYFRAME-2015-10-01-HSC-R-007.fits"
+    assert done.stdout.splitlines() == ["1 ADU", str(repository / place)]
+    assert table(repository, "skyframe") == [("HSC-R", 7, "2015-10-01", "2015-09-21", "2015-10-11")]
 
 
 def test_only_ingested_groups_change_their_validity(repository: Path, make_calib):

@@ -67,6 +67,45 @@ def test_other_layouts_of_parents(tmp_path: Path, repository: Path):
     assert "_parents:\n- ../a\n- !RepositoryCfg_v1\n" in (tmp_path / "cfg").read_text()
 
 
+def test_what_others_wrote_into_the_file_is_kept_when_a_parent_is_added(repository: Path, tmp_path: Path):
+    output = tmp_path / "output"
+    output.mkdir()
+    # The nested entry differs from the outer one; names of classes stay names, and nothing of it is executed.
+    before = f"""!RepositoryCfg_v1
+_mapper: &id001 {MAPPER}
+_mapperArgs:
+  calibRoot: /calib
+  outputRoot: null
+  policyClass: !!python/name:os.system ''
+  root: /somewhere
+  tags: [first, 2]
+_parents:
+- !RepositoryCfg_v1
+  _mapper: *id001
+  _mapperArgs: {{provided: true}}
+  _parents: []
+  _policy: {{levels: visit}}
+  _root: ../older
+  dirty: true
+_policy:
+  exposures: {{template: '%(visit)07d'}}
+_root: null
+dirty: true
+"""
+    mount(tmp_path / "older")
+    (output / "repositoryCfg.yaml").write_text(before)
+    Butler.for_run(repository, output).put("x", "processCcd_config")
+    added = """- !RepositoryCfg_v1
+  _mapper: *id001
+  _mapperArgs: {calibRoot: /calib}
+  _parents: []
+  _policy: null
+  _root: ../input
+  dirty: true
+"""
+    assert (output / "repositoryCfg.yaml").read_text() == before.replace("_policy:\n  exp", f"{added}_policy:\n  exp")
+
+
 @pytest.mark.parametrize(
     "text",
     [

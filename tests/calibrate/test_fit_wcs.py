@@ -117,6 +117,16 @@ def test_order_follows_the_camera(ccd, order):
     assert fixed.wcs.sip_order == 3
 
 
+def test_the_order_that_was_used_is_reported():
+    """The distortion of CCD 77 asks for order 5, however few the matches are."""
+    detector = load_camera()[77]
+    x, y = np.meshgrid([0.0, 1023.0, 2047.0], [0.0, 2088.0, 4175.0])
+    x, y = x.ravel(), y.ravel()
+    ra, dec = pixel_to_sky(detector, x, y, _Pointing.boresight_ra, _Pointing.boresight_dec, _Pointing.inst_pa)
+    with pytest.raises(MatchesRejectedError, match="fit of order 5 has 9 matches"):
+        fit_with_rejection(x, y, ra, dec, np.full(9, 100.0), FitTanSipWcsConfig(), initial_wcs(detector, _Pointing()))
+
+
 @pytest.mark.parametrize("bend_mas", [0.0, 60.0])
 def test_a_camera_that_bends_is_followed_and_a_true_one_is_trusted(bend_mas):
     """A term of degree two that the camera's table lacks; corners are as right as a free fit, or better than it."""

@@ -9,13 +9,15 @@ from astropy.table import Table
 
 from hscbox.camera import tables
 from hscbox.camera.boxes import Box
-from hscbox.camera.camera import RAW_HEIGHT, RAW_WIDTH, load_camera
+from hscbox.camera.camera import load_camera
+from hscbox.camera.geometry import N_CCDS, N_SCIENCE_CCDS, RAW_HEIGHT, RAW_WIDTH, row_windows
 from hscbox.camera.tables import read_table
 
 
 def test_112_detectors_of_which_8_focus() -> None:
     camera = load_camera()
-    assert list(camera) == list(range(112))
+    assert list(camera) == list(range(112)) == list(range(N_CCDS))
+    assert sum(detector.is_science for detector in camera.values()) == N_SCIENCE_CCDS == 104
     assert [ccd for ccd, detector in camera.items() if not detector.is_science] == list(range(104, 112))
     assert len({detector.name for detector in camera.values()}) == 112
     assert [detector.id for detector in camera.values() if detector.mirror == "TB"] == [100, 101, 102, 103]
@@ -58,6 +60,14 @@ def test_windows_equal_the_header_windows(raw_header: Callable[..., dict]) -> No
         )
         assert (amplifier.data.y0, amplifier.data.y1) == (49, 4224)
         assert amplifier.header_gain == header[f"T_GAIN{amplifier.channel}"]
+
+
+def test_row_windows_are_those_of_real_headers(raw_header: Callable[..., dict]) -> None:
+    header = raw_header("2015")
+    for key, row in row_windows(4176).items():
+        assert {header[f"{key}{channel}2"] for channel in (1, 2, 3, 4)} == {row}
+    # A cut-out of 100 exposed rows has 165 in all.
+    assert row_windows(100) == {"T_EFMN": 50, "T_EFMX": 149, "T_OSMN": 150, "T_OSMX": 165}
 
 
 def test_channels() -> None:

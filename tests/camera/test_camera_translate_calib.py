@@ -11,6 +11,11 @@ from hscbox.errors import DamagedInputError, UnsafeInputError
     [
         ("bias", "bias"),
         ("ZERO", "bias"),
+        ("dark flat", "flat"),
+        ("flat bias", "flat"),
+        ("fringe flat", "flat"),
+        ("dark bias", "bias"),
+        ("fringe dark", "dark"),
         ("dark", "dark"),
         ("DOMEFLAT", "flat"),
         ("fringe", "fringe"),

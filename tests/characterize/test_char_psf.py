@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 
 import numpy as np
@@ -27,11 +26,9 @@ from hscbox.image.psf import PsfexPsf
 
 from .stars import GAIN, HEIGHT, SKY_SIGMA, WIDTH, residuals, simulate
 
-LOG = logging.getLogger("test.psfDeterminer")
-
 
 def fit(candidates, config=None, draft=False):
-    return determine_psf(candidates, 1.35, SKY_SIGMA**2, GAIN, config or PsfDeterminerConfig(), LOG, draft)
+    return determine_psf(candidates, 1.35, SKY_SIGMA**2, GAIN, config or PsfDeterminerConfig(), draft)
 
 
 def test_projection_is_the_interpolation_of_the_psf_class():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hscbox.butler.repository import chain, open_repository
 from hscbox.errors import OutputError, UsageError
 from hscbox.runs.run import _clobber
 
@@ -19,6 +20,10 @@ def output(path: Path, parent: str) -> None:
     )
 
 
+def clobber(place: Path, source: Path) -> None:
+    _clobber(place, chain([open_repository(source)]))
+
+
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     (tmp_path / "input").mkdir()
@@ -28,9 +33,9 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_an_output_is_deleted_and_one_that_is_not_there_is_fine(source: Path, tmp_path: Path) -> None:
-    _clobber(tmp_path / "output", source)
+    clobber(tmp_path / "output", source)
     assert not (tmp_path / "output").exists()
-    _clobber(tmp_path / "output", source)
+    clobber(tmp_path / "output", source)
 
 
 def test_a_link_is_refused(source: Path, tmp_path: Path) -> None:
@@ -38,7 +43,7 @@ def test_a_link_is_refused(source: Path, tmp_path: Path) -> None:
         link = tmp_path / f"link to {target}"
         link.symlink_to(tmp_path / target)
         with pytest.raises(UsageError, match="is a symbolic link"):
-            _clobber(link, source)
+            clobber(link, source)
     assert (tmp_path / "output/repositoryCfg.yaml").exists()
 
 
@@ -46,7 +51,7 @@ def test_the_input_and_its_parents_are_kept(source: Path, tmp_path: Path) -> Non
     output(tmp_path / "second", "output")
     for used in (tmp_path / "second", tmp_path / "output", source, tmp_path):
         with pytest.raises(UsageError, match="would delete the input"):
-            _clobber(used, tmp_path / "second")
+            clobber(used, tmp_path / "second")
     assert (tmp_path / "output/repositoryCfg.yaml").exists()
 
 
@@ -56,4 +61,4 @@ def test_what_cannot_be_deleted_is_no_traceback(source: Path, tmp_path: Path, mo
 
     monkeypatch.setattr(shutil, "rmtree", refuse)
     with pytest.raises(OutputError, match=r"Cannot write .*output: Permission denied"):
-        _clobber(tmp_path / "output", source)
+        clobber(tmp_path / "output", source)

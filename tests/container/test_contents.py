@@ -24,6 +24,8 @@ def test_identity(engine: Podman | Apptainer) -> None:
     assert set(identity) == {"name", "version", "revision", "base", "baseDigest", "created"}
     assert identity["version"] == hscbox.__version__
     assert identity["base"].startswith("debian:")
+    said = run(engine, "--version", call=Call(entry="/opt/hscbox/bin/hscbox", cwd="/")).stdout
+    assert f"revision {identity['revision'][:7]}" in said
 
 
 def test_bill_of_materials_names_what_is_installed(engine: Podman | Apptainer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import shutil
 import subprocess
@@ -18,7 +19,6 @@ from astropy.io import fits
 from pytest_regressions.data_regression import DataRegressionFixture
 
 from hscbox.errors import GoldenMismatchError, OutputError
-from hscbox.fits.checked import write_hdus
 from hscbox.goldens.accept import accept_scene
 from hscbox.goldens.check import Work, check_scene, produce
 from hscbox.goldens.golden import Golden, golden_text, read_golden
@@ -88,7 +88,7 @@ def test_a_changed_calibration_frame_is_noticed(
         for hdu in hdus:
             if hdu.data is not None:
                 hdu.data = (hdu.data * np.float32(1.01)).astype(hdu.data.dtype)
-        write_hdus(flat, hdus)
+        hdus.writeto(flat, overwrite=True, checksum=True)
     result = check_scene(scene, golden, Work(tmp_path))
     wrong = {(item.group, item.name) for item in result.mismatches}
     assert result.level == "none"
@@ -121,7 +121,7 @@ def test_one_byte_of_a_product_is_noticed_and_shown(
         row = 17
         value = float(hdus[1].data["base_PsfFlux_flux"][row])
         hdus[1].data["base_PsfFlux_flux"][row] = np.nextafter(value, np.inf)
-        write_hdus(path, hdus)
+        hdus.writeto(path, overwrite=True, checksum=True)
     result = check_again(scene, golden, spoilt, reference=kept)
     if _machine_is_bitwise():
         assert [(item.group, item.name) for item in result.mismatches] == [("products", SRC)]
@@ -172,14 +172,14 @@ def test_an_accepted_golden_cannot_miss_the_truth(scene: SceneDefinition, spoilt
     path = output / CORR
     with fits.open(path, memmap=False) as hdus:
         hdus[0].header["FLUXMAG0"] *= 1.05
-        write_hdus(path, hdus)
+        hdus.writeto(path, overwrite=True, checksum=True)
     with pytest.raises(GoldenMismatchError, match=r"misses the truth: zero point error.*<= 10"):
         accept_scene(scene, spoilt, Work(spoilt, again=True), "should not work")
     assert not golden_path(spoilt, SCENE).exists()
 
 
 def test_an_accepted_golden_cannot_end_otherwise_than_its_scene_says(scene: SceneDefinition, kept: Path) -> None:
-    fails = replace(scene, outcome=Expected(20, "astrometry"))
+    fails = scene.model_copy(update={"outcome": Expected(exit=20, code="astrometry")})
     with pytest.raises(GoldenMismatchError, match="exit status: 0, must be 20"):
         accept_scene(fails, kept / "elsewhere", Work(kept, again=True), "should not work")
 
@@ -201,9 +201,17 @@ def test_accepting_keeps_the_reasons_and_touches_nothing_that_is_the_same(
     assert accept_scene(scene, tmp_path, work, "again").items == []
     assert first.path.read_text() == text
     old = read_golden(first.path)
-    number = replace(old.numbers["zero_point.magnitude"], value=30.0)
-    first.path.write_text(golden_text(replace(old, numbers={**old.numbers, "zero_point.magnitude": number})))
+    # All others were a little different, too: a twentieth of their tolerances.
+    numbers = {name: replace(item, value=item.value + item.tolerance / 20) for name, item in old.numbers.items()}
+    numbers["zero_point.magnitude"] = replace(old.numbers["zero_point.magnitude"], value=30.0)
+    before = golden_text(replace(old, numbers=numbers))
+    first.path.write_text(before)
     change = accept_scene(scene, tmp_path, work, "mended")
+    lines = difflib.ndiff(before.splitlines(), first.path.read_text().splitlines())
+    changed = [line for line in lines if line[0] in "+-"]
+    # The rest is the entry of the history, with the comma before it.
+    assert [line[:13] for line in changed[3:]] == ['-   "zero_poi', '+   "zero_poi']
+    assert all("made" in line or "mended" in line for line in changed[:3])
     assert [(item.name, item.expected) for item in change.items] == [("zero_point.magnitude", "30")]
     history = read_golden(first.path).history
     assert [entry["reason"] for entry in history] == ["made", "mended"]

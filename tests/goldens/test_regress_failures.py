@@ -25,7 +25,7 @@ from hscbox.truth.levels import LIMITS
 from hscbox.truth.measures import Measured
 from hscbox.truth.validate import CcdReport
 
-TINY = SceneDefinition("tiny", "a scene", {"visit": 2, "ccd": 3})
+TINY = SceneDefinition(name="tiny", title="a scene", simulate={"visit": 2, "ccd": 3})
 
 
 def ends(monkeypatch: pytest.MonkeyPatch, **statuses: int) -> list[list[str]]:

@@ -123,6 +123,25 @@ def test_impossible_psfs(make: object) -> None:
         make()  # type: ignore[operator]
 
 
+def test_no_array_leads_into_a_psf() -> None:
+    samples = np.asfortranarray(gaussian_components(4.0, 4.0, 0.0)[None].astype(np.float32))
+    kernels = GaussianPsf(21, 2.0).kernel_image()[None]
+    for given, psf in (
+        (samples, PsfexPsf(samples, 0.5, 0, (0.0, 0.0), (1.0, 1.0), (7.0, 9.0))),
+        (kernels, KernelPsf(kernels, [[1.0]], (5.0, 6.0))),
+        (np.zeros(1), GaussianPsf(21, 2.0)),
+    ):
+        before = psf.kernel_image()
+        given[...] = 3.0
+        for stamps in (psf.kernel_image(), psf.image(3.2, 4.6)[0], psf.kernel_images([1.0], [2.0])):
+            stamps[...] = 5.0
+        for array in (value for name, value in vars(psf).items() if not name.startswith("_")):
+            if isinstance(array, np.ndarray):
+                with pytest.raises(ValueError, match="read-only"):
+                    array[...] = 7.0
+        assert np.array_equal(psf.kernel_image(), before)
+
+
 def test_wrong_number_of_components() -> None:
     with pytest.raises(ValueError, match="degree 2"):
         PsfexPsf(np.ones((5, 9, 9), np.float32), 0.5, 2, (0, 0), (1, 1), (0, 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from hscbox.camera.detector import Detector
 from hscbox.camera.visit_info import VisitInfo
 from hscbox.image.calib_image import CalibImage
 from hscbox.image.exposure import Exposure
+from hscbox.isr.inputs import IsrInputs
 
 N_ROWS = 128
 EXPOSURE_ID = 8196855
@@ -58,6 +60,12 @@ def calib(
     image: np.ndarray, name: str = "X.fits", *, mask: np.ndarray | None = None, variance: np.ndarray | None = None
 ) -> CalibImage:
     return CalibImage(np.asarray(image, np.float32), mask, variance, name, "ab" * 32)
+
+
+def fringed(inputs: IsrInputs, fringe: np.ndarray) -> IsrInputs:
+    """Return the same frame as one in y, with a fringe frame."""
+    masters = {**inputs.masters, "fringe": calib(fringe, "FRINGE.fits")}
+    return dataclasses.replace(inputs, filter_name="y", masters=masters)
 
 
 def raw_frame(detector: Detector, image: np.ndarray, pedestal: float = 1000.0) -> SimpleNamespace:

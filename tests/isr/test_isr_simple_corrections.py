@@ -16,11 +16,11 @@ from hscbox.image.exposure import Exposure
 from hscbox.image.mask import mask_bits
 from hscbox.isr.bad_regions import fill_bad_regions
 from hscbox.isr.bias import subtract_bias
-from hscbox.isr.calibs import fitting_calib
 from hscbox.isr.dark import subtract_dark
 from hscbox.isr.defects import interpolate_defects
 from hscbox.isr.flat import divide_by_flat
 from hscbox.isr.gains import add_electrons, column_gains, electrons_of
+from hscbox.isr.inputs import fitting_calib
 from hscbox.isr.linearity import linearize
 from hscbox.isr.nans import interpolate_nans
 from hscbox.isr.variance import set_variance

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,9 @@ def test_steps_are_the_switches_of_the_instrument_signature_removal():
     switches = {name[2:] for name in IsrConfig._fields if name.startswith("do")}
     assert set(ISR_STEPS) == switches - {"Write", "WriteVignettePolygon"}
     assert set(STEPS) == {*ISR_STEPS, "Background", "CosmicRay"}
+    page = (Path(__file__).resolve().parents[2] / "docs/commands/show.md").read_text()
+    first_column = [line.split("|")[1] for line in page.partition("## Steps")[2].splitlines() if "|" in line]
+    assert re.findall(r"`(\w+)`", " ".join(first_column)) == [*STEPS]
 
 
 def test_bias_step_subtracts_the_bias_over_the_flat(repository: Path):

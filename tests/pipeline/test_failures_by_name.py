@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.strict_fits import open_checked
 from played import run
 from typer.testing import CliRunner
 
 from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.cli.app import app
 from hscbox.errors import MissingInputError
-from hscbox.fits.checked import open_checked
 from hscbox.image.exposure import Exposure
 from hscbox.products.boost import read_boost
 from hscbox.products.catalog import read_catalog, write_catalog

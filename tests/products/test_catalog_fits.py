@@ -231,6 +231,20 @@ def test_unusual_columns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> No
     assert again["logical"].tolist() == [True, False]
 
 
+def test_variable_unsigned_numbers_and_texts(tmp_path: Path) -> None:
+    cat = SourceCatalog(Schema([Field("n", "U", size=VARIABLE), Field("t", "String", size=VARIABLE)]), 3, table_type="")
+    numbers = np.empty(3, dtype=object)
+    numbers[:] = [np.array(values, np.uint16) for values in ([0, 40000, 65535], [], [7])]
+    cat.adopt("n", numbers)
+    cat.adopt("t", np.array(["ab", "", "cde"], dtype=object))
+    write_catalog(tmp_path / "x.fits", cat)
+    back = read_catalog(tmp_path / "x.fits")
+    assert [row.tolist() for row in back["n"]] == [[0, 40000, 65535], [], [7]]
+    assert back["n"][0].dtype == np.uint16 and back["t"].tolist() == ["ab", "", "cde"]
+    # 32768 less, big-endian, as the standard wants unsigned numbers.
+    assert b"\x80\x00\x1c\x40\x7f\xff\x80\x07" in (tmp_path / "x.fits").read_bytes()
+
+
 def _damage(path: Path, old: bytes, new: bytes) -> None:
     content = path.read_bytes()
     assert content.count(old) >= 1

@@ -8,11 +8,11 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 from fixtures.exposures import sample_files
+from fixtures.strict_fits import open_checked
 
 from hscbox.errors import DamagedInputError, MissingInputError
 from hscbox.fits.archive import ArchiveReader
 from hscbox.fits.cards import card
-from hscbox.fits.checked import open_checked
 from hscbox.fits.read import read_units
 from hscbox.image.exposure import Exposure
 from hscbox.image.psf import DoubleGaussianPsf, GaussianPsf
@@ -243,7 +243,7 @@ def test_weights_of_a_stored_pca_psf_are_evaluated_in_parent_coordinates() -> No
         exposure = read_exposure(path)
         units = read_units(path)
         archive = ArchiveReader(units[4:])
-        row = archive.index["name"].index("LinearCombinationKernel")
+        row = archive.index["name"].tolist().index("LinearCombinationKernel")
         kernel = archive.get(int(archive.index["id"][row])).tables[0]
         images = [
             np.asarray(archive.get(int(k)).tables[0]["image"][0]).reshape(21, 21) for k in kernel["components"][0]

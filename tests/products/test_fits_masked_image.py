@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from fixtures.strict_fits import open_checked
 
 from hscbox.errors import DamagedInputError
-from hscbox.fits.checked import open_checked
 from hscbox.fits.metadata import Metadata
 from hscbox.products.masked_image import read_image, write_masked_image
 from hscbox.products.planes import mask_from_file
@@ -45,7 +45,7 @@ def test_single_image(tmp_path: Path) -> None:
         assert len(hdus) == 1
 
 
-@pytest.mark.parametrize("form", ["double", "scaled", "gz", "fz", "extension"])
+@pytest.mark.parametrize("form", ["double", "scaled", "gz", "fz", "fz of unsigned numbers", "extension"])
 def test_files_of_other_programs(tmp_path: Path, form: str) -> None:
     path = tmp_path / "dark.fits"
     values = np.tile(IMAGE, (10, 10))
@@ -62,6 +62,9 @@ def test_files_of_other_programs(tmp_path: Path, form: str) -> None:
         fits.HDUList(
             [fits.PrimaryHDU(), fits.CompImageHDU(values, compression_type="GZIP_1", quantize_level=0)]
         ).writeto(path)
+    elif form == "fz of unsigned numbers":
+        values = np.arange(3500, dtype=np.uint16).reshape(50, 70) * 18
+        fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(values, compression_type="RICE_1")]).writeto(path)
     else:
         fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(values)]).writeto(path)
     image, mask, variance, _ = read_image(path)

@@ -33,6 +33,7 @@ def call(*words: object) -> int:
     return guarded(command)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_fetch_interrupted_and_continued(knows: TapTable, service: str, tmp_path: Path) -> None:
     words = ("refcat", "fetch", "--name", "gaia", "--output", tmp_path, "--map", "gaia_dr3", "--cone", _CONE)
     words = (*words, "--url", service)

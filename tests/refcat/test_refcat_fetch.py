@@ -49,7 +49,7 @@ def call(wanted: FetchRequest, waits: Waits) -> Callable[..., Fetched]:
 def expected(table: Table, gaia: ColumnMap) -> SourceCatalog:
     """Return the catalogue of the known table in the trixels of the cone, made without any network."""
     inside = np.isin(trixel_of(table["ra"], table["dec"], 7), trixels_of(CONE, 7))
-    return convert(pick_columns(table[inside], gaia.columns, "table"), gaia, "table")[0].sorted("id")
+    return convert(pick_columns(table[inside], gaia.needed, "table"), gaia, "table")[0].sorted("id")
 
 
 def assert_equals_table(wanted: FetchRequest, table: Table) -> None:
@@ -225,7 +225,7 @@ def test_overflow_splits_the_region(
 def test_own_limit_splits_the_region(wanted: FetchRequest, call: Callable[..., Fetched], knows: TapTable) -> None:
     tap = wanted.column_map.tap
     assert tap is not None
-    small = replace(wanted.column_map, tap=replace(tap, max_rows=90, region="circle"))
+    small = wanted.column_map.model_copy(update={"tap": tap.model_copy(update={"max_rows": 90, "region": "circle"})})
     assert call(column_map=small).split > 1
     assert_equals_table(wanted, knows.table)
 
@@ -322,7 +322,8 @@ def test_parts_of_another_question_do_not_count(
     tap = wanted.column_map.tap
     assert tap is not None
     asked = len(knows.seen)
-    assert call(column_map=replace(wanted.column_map, tap=replace(tap, cuts=()))).reused == 0
+    uncut = wanted.column_map.model_copy(update={"tap": tap.model_copy(update={"cuts": ()})})
+    assert call(column_map=uncut).reused == 0
     assert not any(seen.range for seen in knows.seen[asked:])
 
 

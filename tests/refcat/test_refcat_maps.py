@@ -29,11 +29,11 @@ def test_shipped_maps() -> None:
         tap = tap_of(found)
         assert tap.url.startswith("https://")
         assert all(cut.reason for cut in tap.cuts)
-        assert all(band.error for band in found.bands)
+        assert all(band.error for band in found.bands.values())
 
 
 def test_ps1_has_the_bands_that_a_run_asks_for() -> None:
-    bands = {band.name for band in load_map("ps1").bands}
+    bands = set(load_map("ps1").bands)
     assert {item.refcat_band for item in all_filters() if item.refcat_band} <= bands
     for name in ("g", "r", "r2", "i", "i2", "z", "y"):
         term = color_term("ps1_pv3_3pi_20170110", name)
@@ -54,24 +54,42 @@ def test_query() -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (("description", "descripton"), r"mine.toml: description: is missing"),
+        (
+            ("description", "descripton"),
+            r"mine.toml: unknown key 'descripton'; did you mean 'description'\? Allowed are description, source, col",
+        ),
+        (("description", "source"), r"mine.toml: 'description' is missing"),
         (
             ('id = "id"', 'id = "id"\nparallax = "p"'),
-            r"columns.parallax: unknown key, allowed are dec, id, missing, ra",
+            r"unknown key 'columns.parallax'; allowed are id, ra, dec, missing",
         ),
-        (('id = "id"', "id = 5"), "columns.id: 5 is not a text"),
-        (('magnitude = "gmag"', ""), "bands.g: give either 'magnitude' or 'flux'"),
-        (('magnitude = "gmag"', 'flux = "f"'), "bands.g: a flux needs either 'unit' or 'zero_point'"),
-        (('magnitude = "gmag"', 'flux = "f"\nunit = "erg"'), "bands.g.unit: 'erg' is unknown, allowed are Jy, mJy"),
-        (('magnitude = "gmag"', 'magnitude = "g"\nto_ab = nan'), "bands.g.to_ab: nan is not finite"),
+        (('id = "id"', "id = 5"), "'columns.id' is 5, it must be a text"),
+        (('id = "id"', 'id = " "'), "'columns.id' is ' ', it must not be empty"),
+        (('magnitude = "gmag"', ""), "'bands.g': give either 'magnitude' or 'flux'"),
+        (('magnitude = "gmag"', 'magnitude = "g"\nunit = "Jy"'), "'bands.g': 'unit' does not go with 'magnitude'"),
+        (('magnitude = "gmag"', 'magnitud = "g"'), "'bands.g.magnitud'; did you mean 'bands.g.magnitude'"),
+        (('magnitude = "gmag"', 'flux = "f"'), "'bands.g': a flux needs either 'unit' or 'zero_point'"),
+        (('magnitude = "gmag"', 'flux = "f"\nunit = "erg"'), "'bands.g.unit' is 'erg', it must be 'Jy', 'mJy'"),
+        (('magnitude = "gmag"', 'magnitude = "g"\nto_ab = nan'), "'bands.g.to_ab' is nan, it must be a finite number"),
         (("[bands.g]", "[bands.'g r']"), "a band's name is made of letters"),
-        (('[bands.g]\nmagnitude = "gmag"', "[bands]"), "bands: no band is given"),
-        (("[bands.g]", '[flags.bright]\ncolumn = "b"\nset_by = [1]\n[bands.g]'), "allowed flags are photometric"),
-        (("[bands.g]", '[epoch]\nunit = "jyear"\n[bands.g]'), "epoch: give either 'value' or 'column'"),
-        (("[bands.g]", '[tap]\nurl = "u"\ntable = "t"\nregion = "box"\n[bands.g]'), "tap.region: 'box' is unknown"),
+        (('[bands.g]\nmagnitude = "gmag"', "[bands]"), "'bands': it must have at least 1 item"),
+        (
+            ("[bands.g]", '[flags.bright]\ncolumn = "b"\nset_by = [1]\n[bands.g]'),
+            "'flags.bright' is 'bright', it must be 'photometric', 'resolved' or 'variable'",
+        ),
+        (
+            ("[bands.g]", '[flags.variable]\ncolumn = "b"\nset_by = [[1]]\n[bands.g]'),
+            "'flags.variable.set_by.0' is .*, it must be a text, a number",
+        ),
+        (("[bands.g]", '[epoch]\nunit = "jyear"\n[bands.g]'), "'epoch': give either 'value' or 'column'"),
+        (("[bands.g]", '[tap]\nurl = "u"\ntable = "t"\nregion = "box"\n[bands.g]'), "'tap.region' is 'box', it must"),
         (
             ("[bands.g]", '[tap]\nurl = "u"\ntable = "t"\nregion = "circle"\nquery_depth = 6\n[bands.g]'),
-            "tap.query_depth: 6 is outside of 7 to 12",
+            "'tap.query_depth' is 6, it must be greater than or equal to 7",
+        ),
+        (
+            ("[bands.g]", '[[tap.cuts]]\nwhere = "w"\nreasons = "r"\n[bands.g]'),
+            "'tap.cuts.0.reasons'; did you mean 'tap.cuts.0.reason'",
         ),
         (("[columns]", "[columns"), "is not TOML"),
     ],
@@ -86,7 +104,7 @@ def test_vega_magnitudes_and_other_units(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(
         _GOOD + 'to_ab = 0.5\n[bands.r]\nflux = "r"\nunit = "nJy"\n[bands.i]\nflux = "i"\nzero_point = 22.5\n'
     )
-    g, r, i = load_map(str(tmp_path / "mine.toml")).bands
+    g, r, i = load_map(str(tmp_path / "mine.toml")).bands.values()
     assert g.is_magnitude
     assert g.scale == pytest.approx(3631 * 10**-0.2)
     assert r.scale == 1e-9
@@ -110,7 +128,7 @@ def test_the_map_of_the_manual(tmp_path: Path) -> None:
     page = Path(__file__).parents[2] / "docs" / "commands" / "refcat.md"
     (tmp_path / "mine.toml").write_text(page.read_text("utf-8").split("```toml\n")[1].split("```")[0])
     found = load_map(str(tmp_path / "mine.toml"))
-    assert [band.name for band in found.bands] == ["r", "i"]
+    assert list(found.bands) == ["r", "i"]
     assert tap_of(found).cuts[0].reason == "the others are ghosts"
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from hscbox.errors import MagnitudeCutError, NoMatchError
-from hscbox.pipeline.provenance import run_record
-from hscbox.runs.execution import CcdOutcome
+from hscbox.pipeline.record import CcdRecord, to_text
 from hscbox.runs.failures import failure_classes, meaning
 from hscbox.runs.summary import print_summary
 
 
-def outcome(visit: object, ccd: object, code: str, status: int = 20) -> CcdOutcome:
-    return CcdOutcome({"visit": visit, "ccd": ccd}, status, code, "What was wrong")
+def outcome(visit: object, ccd: object, code: str, status: int = 20) -> CcdRecord:
+    return CcdRecord(data_id={"visit": visit, "ccd": ccd}).lost(code, status, "What was wrong")
 
 
 RUN = [
@@ -62,7 +60,7 @@ def test_one_line_if_nothing_failed(capsys):
 
 def test_record_keeps_the_numbers_of_the_error():
     error = NoMatchError("Unable", remedy="Check", pairs=np.int64(3), scatter=np.float64("nan"), radius=1.5, name="x")
-    record = json.loads(run_record({"visit": 1, "ccd": 2}, {}, "", error.code, datetime.now(UTC), error))
+    record = json.loads(to_text(CcdRecord(data_id={"visit": 1, "ccd": 2}).failed(error)))
     assert record["status"] == "unable-to-match"
     assert record["error"] == {
         "message": "Unable. Check",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from fixtures.strict_fits import open_checked
 from typer.testing import CliRunner
 
 from hscbox.camera.translate import translate_header
@@ -15,7 +16,6 @@ from hscbox.camera.translate_calib import translate_calib_header
 from hscbox.catalog.reference import load_region
 from hscbox.cli.simulate import simulate
 from hscbox.errors import MissingInputError, UsageError
-from hscbox.fits.checked import open_checked
 from hscbox.fits.header_reader import read_primary_header
 from hscbox.products.masked_image import read_image
 from hscbox.products.reference_shards import directory_reader, read_reference_config

@@ -17,6 +17,7 @@ from played import run
 from hscbox.butler import repository as repository_module
 from hscbox.errors import MissingInputError, NotMountedError, OutputError, TemporaryError
 from hscbox.machine import mounts
+from hscbox.machine.image import image_identity
 from hscbox.runs.arguments import ProcessCcdArguments
 from hscbox.site import links
 from hscbox.site.doctor import locks as locks_module
@@ -26,8 +27,8 @@ from hscbox.site.doctor import resources as resources_module
 from hscbox.site.doctor.checks import CHECKS, run_checks
 from hscbox.site.doctor.links import check_links
 from hscbox.site.doctor.locks import check_locks, probe_directory
-from hscbox.site.doctor.machine import image_identity
 from hscbox.site.doctor.quick import preflight, quick_check
+from hscbox.site.doctor.records import check_records
 from hscbox.site.doctor.resources import available_memory, check_memory, check_space
 from hscbox.site.doctor.temporaries import check_temporaries, is_temporary_name
 from hscbox.site.finding import Context, Finding, State, exit_status
@@ -152,6 +153,24 @@ def test_real_temporaries_of_the_writer_are_recognised(tmp_path):
     with atomic_path(tmp_path / "CORR-0040984-055.fits") as temporary:
         assert is_temporary_name(temporary.name)
         temporary.touch()
+
+
+def test_records_of_runs_are_looked_at_beside_the_output(place, monkeypatch):
+    output = place.work / "output"
+    assert states(check_records(Context(output))) == []
+    assert [f.what for f in check_records(Context(output=output))] == [f"{place.work}/output.runs: 0 runs"]
+    run_place = place.work / "output.runs/20261129T000000.000000Z-host-1"
+    run_place.mkdir(parents=True)
+    output.mkdir()
+    assert "1 runs" in next(check_records(Context(output))).what
+    left = run_place / ".0040984-055-0123abcd.json"
+    left.touch()
+    os.utime(left, (time.time() - 7200,) * 2)
+    assert str(left) in next(check_temporaries(Context(output))).remedy
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    (finding,) = check_records(Context(output=output))
+    assert finding.state is State.WARN and "output.runs" in finding.remedy
+    assert states(check_records(Context(output))) == ["ok"]
 
 
 def test_old_temporaries_are_told_with_the_command_that_clears_them(place):

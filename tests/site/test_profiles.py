@@ -10,7 +10,6 @@ import pytest
 from hscbox.errors import ConfigError, UsageError
 from hscbox.site.check import check_profile
 from hscbox.site.finding import State, exit_status
-from hscbox.site.parse import parse
 from hscbox.site.profile import Bind, expanded
 from hscbox.site.sources import find_profiles, load_profile, profile_toml
 
@@ -35,8 +34,8 @@ def test_ccin2p3_has_the_places_of_the_guide():
     assert profile.repository.raw == (
         "/sps/lsst/dev/lsstprod/hsc/ssp_pdr1/repro_1/utils/ingestImages/_parent/rawDownload"
     )
-    assert [bind.source for bind in profile.binds] == ["/sps", "/pbs", "/scratch"]
-    assert all(bind.if_present for bind in profile.binds)
+    assert profile.binds == ()
+    assert [bind.source for bind in profile.binds_if_present] == ["/sps", "/pbs", "/scratch"]
     assert profile.container.apptainer_options == ("--cleanenv",)
     assert "TMPDIR" in profile.container.environment
     batch = profile.batch
@@ -81,14 +80,16 @@ def test_new_site_of_a_project_is_found(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("bind = []", ("'bind'", "binds_if_present", "description")),
-        ("[batch]\nacount = 'x'", ("'batch.acount'", "batch.account", "batch.licences")),
-        ("binds = ['relative/path']", ("'binds'", "relative/path", "absolute")),
-        ("binds = ['/a:/b:/c:ro']", ("'binds'",)),
+        ("bind = []", ("'bind'", "did you mean 'binds'?", "binds_if_present", "description")),
+        ("[batch]\nacount = 'x'", ("'batch.acount'", "did you mean 'batch.account'?", "licences")),
+        ("name = 'x'", ("unknown key 'name'",)),
+        ("binds = ['relative/path']", ("'binds.0'", "relative/path", "absolute")),
+        ("binds = ['/a:/b:/c:ro']", ("'binds.0'",)),
+        ("binds = [7]", ("'binds.0'", "7")),
         ("scratch = 'tmp'", ("'scratch'", "absolute")),
-        ("[container]\nenvironment = ['A=B']", ("'container.environment'", "A=B")),
-        ("[container]\nenvironment = ['Aé']", ("'container.environment'", "Aé")),
-        ("binds = ['$1x/foo:ro']", ("'binds'", "absolute")),
+        ("[container]\nenvironment = ['A=B']", ("'container.environment.0'", "A=B")),
+        ("[container]\nenvironment = ['Aé']", ("'container.environment.0'", "Aé")),
+        ("binds = ['$1x/foo:ro']", ("'binds.0'", "absolute")),
         ("scratch = '$TMPDIRé/x'", ("'scratch'", "absolute")),
         ("scratch = '${TMPDIR/x'", ("'scratch'", "absolute")),
         ("[batch]\nscheduler = 'pbs'", ("'batch.scheduler'", "slurm")),
@@ -98,11 +99,25 @@ def test_new_site_of_a_project_is_found(tmp_path):
         ('description = "two\\nlines"', ("'description'", "one line")),
     ],
 )
-def test_what_is_wrong_names_file_key_and_what_is_allowed(text, words):
+def test_what_is_wrong_names_file_key_and_what_is_allowed(text, words, tmp_path):
+    write(tmp_path / "project/hscbox-sites/site.toml", text)
     with pytest.raises(ConfigError) as caught:
-        parse(text, "site.toml")
+        load_profile("site")
     assert all(word in str(caught.value) for word in ("site.toml", *words)), str(caught.value)
     assert caught.value.exit_status == 2
+
+
+def test_each_fault_has_a_line_of_its_own(tmp_path):
+    file = write(
+        tmp_path / "project/hscbox-sites/site.toml", "scratch = 'tmp'\ndescription = 1\n[batch]\nlicences = ['a', 2]\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_profile("site")
+    assert str(caught.value).splitlines() == [
+        f"{file}: 'description' is 1, it must be a text",
+        f"{file}: 'scratch' is 'tmp', it must be an absolute path, or begin with ~ or $NAME",
+        f"{file}: 'batch.licences.1' is 2, it must be a text",
+    ]
 
 
 def test_unknown_site_names_those_that_are_known():

@@ -33,7 +33,7 @@ class Host:
         self.environment = {"PATH": str(self.bin), "HOME": str(root / "nobody"), "LC_ALL": "C.UTF-8"}
         self.image("hscbox.sif")
         self.engine("apptainer")
-        self.profile(SiteProfile("test"))
+        self.profile(SiteProfile(name="test"))
 
     def engine(self, name: str) -> None:
         (self.bin / name).write_text(ENGINE)
@@ -159,6 +159,22 @@ def test_options_name_further_places(host, place, tmp_path):
     assert binds[str(tmp_path / "calib 2")] == binds[str(tmp_path / "configs")] == "ro"
 
 
+def test_records_of_runs_beside_the_output_are_bound_with_it(host, place, tmp_path):
+    output = tmp_path / "elsewhere/out"
+    output.mkdir(parents=True)
+    (output / "repositoryCfg.yaml").touch()
+    words = ("process-ccd", "input", "--output", output, "--id", "visit=40984")
+    # To make the directory of the records, what holds it must be writable.
+    assert host.binds(*words)[str(output.parent)] == "rw"
+    assert str(output.parent) not in host.binds("provenance", output)
+    (output.parent / "out.runs").mkdir()
+    (tmp_path / "link").symlink_to(output)
+    for name in (output, tmp_path / "link", f"{output}/"):
+        binds = host.binds("process-ccd", "input", "--output", name)
+        assert binds[str(output)] == binds[f"{output}.runs"] == "rw" and str(output.parent) not in binds
+        assert host.binds("provenance", name)[f"{output}.runs"] == "ro"
+
+
 def test_rerun_and_ingest_write_into_the_repository(host, place):
     assert str(place.input) not in host.binds("process-ccd", "input", "--rerun", "x")  # part of the work directory
     raw = place.disk / "raw dir/HSCA04098410.fits"
@@ -271,15 +287,17 @@ def test_circle_of_links_ends(host, place):
 
 def test_site_settings_reach_the_engine(host, place, tmp_path):
     (tmp_path / "sps").mkdir()
-    binds = (
-        Bind(str(tmp_path / "sps"), str(tmp_path / "sps"), True, True),
-        Bind("/spsX", "/spsX", True, True),
-        Bind(str(tmp_path / "sps"), "/data:x", True),
-    )
+    optional = (Bind(str(tmp_path / "sps"), str(tmp_path / "sps"), True), Bind("/spsX", "/spsX", True))
     scratch = tmp_path / "scratch $HOME"
     scratch.mkdir()
     host.profile(
-        SiteProfile("s", "", binds, "$SCRATCH_X", container=Container("", ("--cleanenv", "--no-home"), (), ("LANG",)))
+        SiteProfile(
+            name="s",
+            binds=(Bind(str(tmp_path / "sps"), "/data:x", True),),
+            binds_if_present=optional,
+            scratch="$SCRATCH_X",
+            container=Container(apptainer_options=("--cleanenv", "--no-home"), environment=("LANG",)),
+        )
     )
     words = host.words(*PROCESS, SCRATCH_X=str(scratch), LANG="C, with comma")
     assert words[1:3] == ["--cleanenv", "--no-home"]
@@ -291,7 +309,7 @@ def test_site_settings_reach_the_engine(host, place, tmp_path):
 
 
 def test_bind_that_must_be_there(host):
-    host.profile(SiteProfile("s", "", (Bind("/spsX", "/spsX", True),)))
+    host.profile(SiteProfile(name="s", binds=(Bind("/spsX", "/spsX", True),)))
     done = host.run(*PROCESS)
     assert done.returncode == 2 and "/spsX must be bound" in done.stderr
 
@@ -299,7 +317,12 @@ def test_bind_that_must_be_there(host):
 def test_values_of_a_profile_are_no_shell_code(host, tmp_path):
     evil = f"/x$(touch {tmp_path}/evil)`touch {tmp_path}/evil`'\""
     host.profile(
-        SiteProfile("s", "", (Bind(f"$HOME{evil}", evil, True, True),), f"$HOME{evil}}}", container=Container(evil))
+        SiteProfile(
+            name="s",
+            binds_if_present=(Bind(f"$HOME{evil}", evil, True),),
+            scratch=f"$HOME{evil}}}",
+            container=Container(image=evil),
+        )
     )
     done = host.run(*PROCESS, HSCBOX_IMAGE="")
     assert done.returncode == 2 and "there is no image" in done.stderr
@@ -310,7 +333,7 @@ def test_values_of_a_profile_are_no_shell_code(host, tmp_path):
 def test_only_a_whole_variable_is_one(host, tmp_path, head):
     """The file that the code would make is in the working directory: a slash would end the head."""
     image = head.replace("CODE", "$(touch pwned)")
-    host.profile(SiteProfile("s", container=Container(image)))
+    host.profile(SiteProfile(name="s", container=Container(image=image)))
     done = host.run(*PROCESS, HSCBOX_IMAGE="")
     assert done.returncode == 2 or image in done.stdout
     assert not list(tmp_path.rglob("pwned"))

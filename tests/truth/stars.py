@@ -105,6 +105,7 @@ def _catalog(truth: Truth, complete: bool) -> SourceCatalog:
     schema.set_alias("slot_Centroid", "centroid")
     for slot, name in fluxes.items():
         schema.set_alias(slot, name)
+    schema.set_alias("base_CircularApertureFlux_12_0", "aperture")
     sources = SourceCatalog(schema, len(truth.x))
     for axis, values in (("x", truth.x), ("y", truth.y)):
         sources[f"centroid_{axis}"] = values

@@ -67,6 +67,25 @@ def test_slopes_of_flux_errors_come_out():
         assert numbers[name].error < 0.6
 
 
+def test_apertures_against_those_of_another_program():
+    made = frame((300.0, 1000.0))
+    image, rng = made.exposure.image, np.random.default_rng(4)
+    for x, y, flux in zip(made.truth.x, made.truth.y, made.truth.flux, strict=True):
+        rows, columns = (slice(round(centre) - 15, round(centre) + 16) for centre in (y, x))
+        v, u = np.mgrid[rows, columns]
+        # Sampled at sigma 2 the pixels of a Gaussian add up to its integral, 1e-8 of it beyond 12 pixels.
+        image[rows, columns] += flux / (2 * np.pi * SIGMA**2) * np.exp(-((u - x) ** 2 + (v - y) ** 2) / 2 / SIGMA**2)
+    made.sources["aperture_flux"] = made.truth.flux * 10 ** (-0.4 * rng.normal(4.0, 2.0, len(made.truth.x)) / 1000)
+    stars = bright_stars(made.truth, made.sources, made.exposure)
+    numbers = flux_numbers(flux_residuals(made.truth, made.sources, made.exposure, stars))
+    for name, value in (("aperture_against_sep", 4.0), ("aperture_against_sep_scatter", 2.0)):
+        assert abs(numbers[name].value - value) < 3.5 * numbers[name].error, name
+        assert numbers[name].error < 0.2
+    made.sources["aperture_flux"] = made.truth.flux
+    exact = flux_residuals(made.truth, made.sources, made.exposure, stars)["aperture_against_sep"]
+    assert np.abs(exact).max() < 0.01
+
+
 def test_zero_points_and_scatter_of_two_frames():
     made = frame((300.0, 1000.0))
     rng = np.random.default_rng(3)

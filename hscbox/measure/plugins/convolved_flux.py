@@ -11,6 +11,7 @@ from ...catalog.schema import Schema
 from ...fits.metadata import CardValue
 from ...numerics.arrays import BoolArray, FloatArray, IntArray
 from ...numerics.compiler import njit
+from ...numerics.constants import FWHM_PER_SIGMA
 from ..context import MeasurementContext
 from ..elliptical_flux import aperture_weights, scaled_ellipse, weighted_sum
 from ..pixels import put_back, take_out
@@ -19,8 +20,6 @@ from ..sinc_aperture import ellipse_weights, sinc_half_width, sine_integral_tabl
 from .circular_aperture_flux import COEFFS_TRUNCATED, TRUNCATED, aperture_label, declare_aperture
 
 __all__ = ["ConvolvedFlux", "ConvolvedFluxConfig"]
-
-_FWHM = 2.0 * np.sqrt(2.0 * np.log(2.0))
 
 
 class ConvolvedFluxConfig(pex_config.Config):
@@ -87,7 +86,7 @@ class ConvolvedFlux(Plugin):
         radii = np.array(list(config.aperture_radii), dtype=np.float64)
         any_failure = context.centroid_failed | ~np.isfinite(sigma)
         for k, seeing in enumerate(config.seeing):
-            target = seeing / _FWHM
+            target = seeing / FWHM_PER_SIGMA
             catalog[f"{name}_{k}_deconv"] = target < sigma
             table, flags = _measure(
                 context.pixels,

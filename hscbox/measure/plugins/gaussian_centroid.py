@@ -10,10 +10,10 @@ import numpy as np
 
 from ...catalog.schema import Schema
 from ...numerics.compiler import njit
-from ..centroid_check import reset_outside_footprint
+from ..centroid_check import CentroidPlugin
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out
-from ..plugin import Plugin, register
+from ..plugin import register
 
 __all__ = ["GaussianCentroid", "GaussianCentroidConfig"]
 
@@ -38,17 +38,15 @@ class GaussianCentroidConfig(pex_config.Config):
 
 
 @register("base_GaussianCentroid")
-class GaussianCentroid(Plugin):
+class GaussianCentroid(CentroidPlugin):
     """base_GaussianCentroid: peak, sky, x, y and sigma by Levenberg-Marquardt steps, all pixels weighted alike."""
 
     ConfigClass: ClassVar[type[Any]] = GaussianCentroidConfig
-    order: ClassVar[float] = 0.0
     centroid_alias: ClassVar[str] = "_flag_badInitialCentroid"
 
     def declare(self, schema: Schema) -> None:
         """Add positions and flags."""
-        for axis in "xy":
-            schema.add_field(f"{self.name}_{axis}", "D", f"2-D Gaussian fit centroid, {axis}", "pixel")
+        self.declare_positions(schema, "2-D Gaussian fit centroid")
         self.add_flags(
             schema,
             flag="any failure of this algorithm",
@@ -64,10 +62,7 @@ class GaussianCentroid(Plugin):
         failed = failure > 0
         fit_x[failed], fit_y[failed] = x[failed], y[failed]
         catalog[f"{name}_flag_noPeak"] = failure == _NO_PEAK
-        reset = reset_outside_footprint(context, fit_x, fit_y, self.config.doFootprintCheck, self.config.maxDistToPeak)
-        catalog[f"{name}_flag_resetToPeak"] = reset
-        catalog[f"{name}_flag"] = failed | reset
-        catalog[f"{name}_x"], catalog[f"{name}_y"] = fit_x, fit_y
+        self.fill(context, fit_x, fit_y, failed)
 
 
 @njit

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import lsst.pex.config as pex_config
 import numpy as np
 
+from ...camera.distortion import PIXEL_SCALE
 from ...catalog.schema import Schema
 from ..context import MeasurementContext
 from ..plugin import Plugin, register
@@ -17,7 +18,7 @@ __all__ = ["Jacobian", "JacobianConfig"]
 class JacobianConfig(pex_config.Config):
     """Parameters of base_Jacobian."""
 
-    pixelScale = pex_config.RangeField("Nominal pixel size (arcsec).", float, default=0.168, min=0, inclusiveMin=False)
+    pixelScale = pex_config.RangeField("Nominal pixel size (arcsec).", float, PIXEL_SCALE, min=0, inclusiveMin=False)
 
 
 @register("base_Jacobian")
@@ -29,7 +30,7 @@ class Jacobian(Plugin):
 
     def declare(self, schema: Schema) -> None:
         """Add the value and its flag."""
-        schema.add_field(f"{self.name}_value", "D", "local pixel area / (0.168 arcsec)^2")
+        schema.add_field(f"{self.name}_value", "D", f"local pixel area / ({PIXEL_SCALE} arcsec)^2")
         self.add_flags(schema, flag="failure")
 
     def measure(self, context: MeasurementContext) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 
 from ...catalog.schema import Schema
 from ...numerics.compiler import njit
-from ..centroid_check import reset_outside_footprint
+from ..centroid_check import CentroidPlugin
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out
-from ..plugin import Plugin, register
+from ..plugin import register
 
 __all__ = ["NaiveCentroid", "NaiveCentroidConfig"]
 
@@ -30,17 +30,15 @@ class NaiveCentroidConfig(pex_config.Config):
 
 
 @register("base_NaiveCentroid")
-class NaiveCentroid(Plugin):
+class NaiveCentroid(CentroidPlugin):
     """base_NaiveCentroid."""
 
     ConfigClass: ClassVar[type[Any]] = NaiveCentroidConfig
-    order: ClassVar[float] = 0.0
     centroid_alias: ClassVar[str] = "_flag_badInitialCentroid"
 
     def declare(self, schema: Schema) -> None:
         """Add positions and flags."""
-        for axis in "xy":
-            schema.add_field(f"{self.name}_{axis}", "D", f"3x3 first-moment centroid, {axis}", "pixel")
+        self.declare_positions(schema, "3x3 first-moment centroid")
         self.add_flags(
             schema,
             flag="any failure of this algorithm",
@@ -58,10 +56,7 @@ class NaiveCentroid(Plugin):
         mx[failed], my[failed] = x[failed], y[failed]
         catalog[f"{name}_flag_edge"] = failure == _EDGE
         catalog[f"{name}_flag_noCounts"] = failure == _NO_COUNTS
-        reset = reset_outside_footprint(context, mx, my, self.config.doFootprintCheck, self.config.maxDistToPeak)
-        catalog[f"{name}_flag_resetToPeak"] = reset
-        catalog[f"{name}_flag"] = failed | reset
-        catalog[f"{name}_x"], catalog[f"{name}_y"] = mx, my
+        self.fill(context, mx, my, failed)
 
 
 @njit

@@ -16,10 +16,10 @@ from ...catalog.schema import Schema
 from ...image.psf import Psf
 from ...numerics.arrays import FloatArray, IntArray
 from ...numerics.compiler import njit
-from ..centroid_check import reset_outside_footprint
+from ..centroid_check import CentroidPlugin
 from ..context import MeasurementContext
 from ..pixels import put_back, take_out
-from ..plugin import Plugin, register
+from ..plugin import register
 from ..quartic_peak import ALMOST_NO_SECOND, NO_SECOND, NOT_MAXIMUM, peak_of_3x3
 from ..shapes.psf_moments import stamp_moments
 
@@ -49,16 +49,14 @@ class SdssCentroidConfig(pex_config.Config):
 
 
 @register("base_SdssCentroid")
-class SdssCentroid(Plugin):
+class SdssCentroid(CentroidPlugin):
     """base_SdssCentroid."""
 
     ConfigClass: ClassVar[type[Any]] = SdssCentroidConfig
-    order: ClassVar[float] = 0.0
 
     def declare(self, schema: Schema) -> None:
         """Add positions, errors and flags."""
-        for axis in "xy":
-            schema.add_field(f"{self.name}_{axis}", "D", f"SDSS quartic-interpolated centroid, {axis}", "pixel")
+        self.declare_positions(schema, "SDSS quartic-interpolated centroid")
         for axis in "xy":
             schema.add_field(f"{self.name}_{axis}Sigma", "F", f"1-sigma error of {axis}", "pixel")
         self.add_flags(
@@ -93,10 +91,7 @@ class SdssCentroid(Plugin):
         x[failed], y[failed] = context.peak_x[failed], context.peak_y[failed]
         for number, ending in _FAILURES.items():
             catalog[f"{name}_flag_{ending}"] = failure == number
-        reset = reset_outside_footprint(context, x, y, self.config.doFootprintCheck, self.config.maxDistToPeak)
-        catalog[f"{name}_flag_resetToPeak"] = reset
-        catalog[f"{name}_flag"] = failed | reset
-        catalog[f"{name}_x"], catalog[f"{name}_y"] = x, y
+        self.fill(context, x, y, failed)
         catalog[f"{name}_xSigma"], catalog[f"{name}_ySigma"] = x_error, y_error
 
 

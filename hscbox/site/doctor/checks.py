@@ -8,6 +8,7 @@ from ..finding import Context, Finding
 from .links import check_links, check_repository
 from .locks import check_locks
 from .machine import check_cpu, check_image, check_versions
+from .records import check_records
 from .resources import check_memory, check_scratch, check_space
 from .site import check_site
 from .temporaries import check_temporaries
@@ -23,6 +24,7 @@ CHECKS: tuple[Callable[[Context], Iterable[Finding]], ...] = (
     check_links,
     check_locks,
     check_temporaries,
+    check_records,
     check_space,
     check_scratch,
     check_memory,

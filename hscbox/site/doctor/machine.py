@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
+from ...machine.image import image_identity
 from ...machine.mounts import container_engine
 from ..finding import Context, Finding, State
 
-__all__ = ["check_cpu", "check_image", "check_versions", "image_identity"]
-
-
-def image_identity(prefix: Path | None = None) -> dict[str, str]:
-    """Return what the build of the image wrote about it; empty outside an image."""
-    file = (prefix or Path(sys.prefix)) / "share" / "hscbox" / "image.json"
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {str(key): str(value) for key, value in content.items()} if isinstance(content, dict) else {}
+__all__ = ["check_cpu", "check_image", "check_versions"]
 
 
 def check_image(context: Context) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ...butler.data_id import DataId, parse_ids
 from ...butler.lookup import Lookup
 from ...butler.paths import rerun_paths, with_prefix
-from ...butler.repository import ENDINGS, open_repository
+from ...butler.repository import ENDINGS, Opened, open_repository
 from ...butler.templates import DATASETS
 from ...errors import HscboxError, OutputError, TemporaryError
 from ...machine.mounts import Dangling, dangling, missing_link_error, mount_points
@@ -32,18 +32,21 @@ _LEAST_MEMORY = 300_000_000
 _MB = 1_000_000
 
 
-def preflight(arguments: ProcessCcdArguments) -> None:
+def preflight(arguments: ProcessCcdArguments) -> Opened:
     """Check what a process-ccd command needs; requests that make no sense are left to the command to refuse.
+
+    Returns
+    -------
+    The repositories that it opened, for the command.
 
     Raises
     ------
     HscboxError
         As `quick_check`.
     """
-    if arguments.show and "run" not in arguments.show:
-        return
-    if bool(arguments.output) == bool(arguments.rerun):
-        return
+    opened: Opened = {}
+    if (arguments.show and "run" not in arguments.show) or bool(arguments.output) == bool(arguments.rerun):
+        return opened
     root = with_prefix(arguments.input, "PIPE_INPUT_ROOT")
     output = with_prefix(arguments.output, "PIPE_OUTPUT_ROOT") if arguments.output else None
     calib = None
@@ -54,8 +57,10 @@ def preflight(arguments: ProcessCcdArguments) -> None:
         if arguments.rerun:
             root, output = rerun_paths(root, arguments.rerun)
     except HscboxError:
-        return
-    quick_check(root, output, calib=calib, ids=ids, processes=arguments.processes, optional=_optional(arguments))
+        return opened
+    optional = _optional(arguments)
+    quick_check(root, output, calib=calib, ids=ids, processes=arguments.processes, optional=optional, opened=opened)
+    return opened
 
 
 def _optional(arguments: ProcessCcdArguments) -> frozenset[str]:
@@ -78,6 +83,7 @@ def quick_check(
     ids: Sequence[DataId] = (),
     processes: int = 1,
     optional: Collection[str] = (),
+    opened: Opened | None = None,
 ) -> None:
     """Stop a run that cannot succeed; takes milliseconds, and never lists a directory of raws.
 
@@ -93,6 +99,8 @@ def quick_check(
         Number of processes.
     optional
         Names of links that may dangle.
+    opened
+        Gets the repositories that are opened.
 
     Raises
     ------
@@ -113,7 +121,7 @@ def quick_check(
         return
     needless = {*optional, *(["CALIB"] if calib is not None else [])}
     _check_top_links(root, needless, points)
-    _check_raws(root, calib, ids, points)
+    _check_raws(root, calib, ids, points, opened)
     if output is not None:
         _check_space(output, max(1, len(ids)))
     _check_memory(processes)
@@ -130,13 +138,15 @@ def _check_top_links(root: Path, needless: Collection[str], points: Mapping[str,
             places += [parent for parent in parents_of(place) if parent.is_dir() and parent not in places]
 
 
-def _check_raws(root: Path, calib: Path | None, ids: Sequence[DataId], points: Mapping[str, str]) -> None:
+def _check_raws(
+    root: Path, calib: Path | None, ids: Sequence[DataId], points: Mapping[str, str], opened: Opened | None
+) -> None:
     """Complain about a raw that is not mounted, or if none of those looked at is there."""
     kind = DATASETS["raw"]
     broken: list[Dangling] = []
     looked = 0
     try:
-        lookup = Lookup([open_repository(root, calib)])
+        lookup = Lookup([open_repository(root, calib, opened=opened)])
         try:
             for data_id in ids[:_MOST_IDS]:
                 # Without a visit, the whole registry might have to be gone through.

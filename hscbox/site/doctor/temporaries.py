@@ -13,6 +13,7 @@ from pathlib import Path
 from ...butler.calib_registry import CALIB_REGISTRY_NAME
 from ...butler.paths import absolute
 from ...butler.registry import REGISTRY_NAME
+from ...runs.store import records_root
 from ..finding import Context, Finding, State
 from ..links import leaf_directories
 
@@ -23,6 +24,7 @@ __all__ = ["check_temporaries", "is_temporary_name", "stale_files"]
 _NAME = re.compile(
     r"\.(?:"
     r".+-[a-z0-9_]{8}\.(?:fits|png|boost)"
+    r"|(?:run|\d+-\d+)-[a-z0-9_]{8}\.json"
     r"|(?:packages-[a-z0-9_]{8}\.pickle|processCcd-[a-z0-9_]{8}\.py|repositoryCfg-[a-z0-9_]{8}\.yaml)(?:~1)?"
     r"|_mapper-[a-z0-9_]{8}"
     r"|.+\.fits(?:\.gz|\.fz)?-(?:[a-z0-9_]{8}|\d+)"
@@ -161,6 +163,7 @@ def _own_directories(root: Path) -> Iterator[Path]:
         for name in ("config", "schema"):
             if (output / name).is_dir():
                 yield output / name
+        yield from (run for run in sorted(records_root(output).glob("*")) if run.is_dir())
         # pointing/filter/kind of an output repository
         yield from (place for place in sorted(output.glob("[0-9]*/*/*")) if place.is_dir())
 
