@@ -40,7 +40,7 @@ def altered_raw(guide: Guide, path: Path, pixels=None, **cards: object) -> Path:
                 del header[name]
             else:
                 header[name] = value
-        fits.PrimaryHDU(data, header).writeto(path)
+        fits.PrimaryHDU(data, header).writeto(path, checksum=True)
     return path
 
 

@@ -20,7 +20,7 @@ CODES = {
 
 def test_codes_and_exit_statuses_are_the_published_ones() -> None:
     kinds = [getattr(hscbox.errors, name) for name in hscbox.errors.__all__]
-    errors = [kind for kind in kinds if issubclass(kind, HscboxError)]
+    errors = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, HscboxError)]
     assert {kind.code: kind.exit_status for kind in errors} == CODES
     assert len(errors) == len(CODES)
 

@@ -104,7 +104,7 @@ def edit_raw(sim: Path, change: Callable[[np.ndarray], None]) -> None:
         header, pixels = hdus[0].header.copy(), hdus[0].data.copy()
     assert SCENE.detector.mirror == "LR"
     change(pixels[:, ::-1])
-    fits.PrimaryHDU(pixels, header).writeto(path, overwrite=True)
+    fits.PrimaryHDU(pixels, header).writeto(path, overwrite=True, checksum=True)
 
 
 def edit_master(sim: Path, kind: str, change: Callable[[np.ndarray, np.ndarray | None], None]) -> None:

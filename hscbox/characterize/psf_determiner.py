@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import PsfFitError, TooFewPsfCandidatesError
 from ..image.psf import PsfexPsf, polynomial_basis
 from ..numerics.arrays import BoolArray, FloatArray
+from ..numerics.constants import HWHM_PER_SIGMA, SIGMA_PER_MAD
 from .psf_candidates import PsfCandidates
 from .psf_fit import Stars, correction, fit_profile, fluxes_and_models, profile_components, stamp_weights
 from .psf_neighbours import foreign_pixels
@@ -22,7 +23,6 @@ from .psf_profile import Profile, image_modes
 __all__ = ["PsfDetermination", "PsfDeterminerConfig", "determine_psf", "polynomial_degree"]
 
 
-_HWHM_PER_SIGMA = 1.17741
 # Expected size of what the profile does not describe: this fraction of the peak where the profile is at its peak, and
 # in proportion to the square root of the profile elsewhere, so that relative freedom grows into the wings.
 _CORRECTION_AMPLITUDE = 0.05
@@ -187,7 +187,7 @@ class _Fit:
     ) -> None:
         self.candidates, self.config, self.width = candidates, config, width
         self.background, self.gain = background_variance, gain
-        self.profile = Profile(float(np.log(max(_HWHM_PER_SIGMA * width, 0.6))))
+        self.profile = Profile(float(np.log(max(HWHM_PER_SIGMA * width, 0.6))))
         self.components: FloatArray | None = None
         self.good = candidates.good
         self.expected = np.maximum(candidates.stamps, 0.0)
@@ -270,7 +270,7 @@ def _alike(chi2: FloatArray, used: BoolArray, usable: BoolArray, n_sigma: float)
     kept = used
     for _ in range(10):
         centre = float(np.median(root[kept]))
-        scatter = max(1.4826 * float(np.median(np.abs(root[kept] - centre))), _LEAST_SCATTER * centre)
+        scatter = max(SIGMA_PER_MAD * float(np.median(np.abs(root[kept] - centre))), _LEAST_SCATTER * centre)
         again = usable & (root < centre + n_sigma * scatter)
         if np.array_equal(again, kept):
             break

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import NoPsfStarsError
 from ..numerics.arrays import BoolArray, FloatArray
+from ..numerics.constants import SIGMA_PER_IQR
 
 __all__ = ["ObjectSizeStarSelectorConfig", "select_stars", "stellar_cluster", "usable_sources"]
 
@@ -19,7 +20,6 @@ _N_CLUSTERS = 4
 _FEWEST_TO_CLIP = 5
 _MAX_CLIP_ROUNDS = 10
 _MAX_CLUSTER_ROUNDS = 100
-_IQR_TO_SIGMA = 0.741
 
 
 class ObjectSizeStarSelectorConfig(pex_config.Config):
@@ -130,7 +130,7 @@ def stellar_cluster(width: FloatArray, config: ObjectSizeStarSelectorConfig) -> 
         inside = np.sort(width[members])
         median = float(np.median(inside))
         n = len(inside)
-        scatter = min(float(np.std(inside)), _IQR_TO_SIGMA * float(inside[int(0.75 * n)] - inside[int(0.25 * n)]))
+        scatter = min(float(np.std(inside)), SIGMA_PER_IQR * float(inside[int(0.75 * n)] - inside[int(0.25 * n)]))
         kept = members & (np.abs(width - median) < config.nSigmaClip * scatter)
         if not kept.any() or kept.sum() == members.sum():
             break

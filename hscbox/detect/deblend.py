@@ -19,6 +19,7 @@ from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
 from ..numerics.arrays import Float32Array, FloatArray
+from ..numerics.constants import FWHM_PER_SIGMA
 from ..numerics.statistics import median
 from ..task_metadata import Task, timed_method
 from .deblend_blend import BlendSettings, Child, deblend_footprint
@@ -29,7 +30,6 @@ from .unknown_pixels import blank_unknown, unknown_pixels
 
 __all__ = ["SourceDeblendConfig", "SourceDeblendTask"]
 
-_FWHM_PER_SIGMA = 2.35
 
 _COLUMNS = (
     Column("deblend_nChild", "I", "number of deblended children"),
@@ -124,7 +124,7 @@ class SourceDeblendTask(Task[SourceDeblendConfig]):
         settings = self._settings(exposure)
         max_peaks = self.config.maxNumberOfPeaks
         mask_limits = [(mask_bits(plane), limit) for plane, limit in sorted(self.config.maskLimits.items())]
-        kernel = contrast_kernel(settings.fwhm / _FWHM_PER_SIGMA)
+        kernel = contrast_kernel(settings.fwhm / FWHM_PER_SIGMA)
         known = blank_unknown(exposure.image, unknown_pixels(exposure.mask))
         parents: list[int] = []
         children: list[Child] = []
@@ -163,7 +163,7 @@ class SourceDeblendTask(Task[SourceDeblendConfig]):
         variance = median(exposure.variance, exposure.mask, mask_bits(*config.maskPlanes))
         return BlendSettings(
             psf=exposure.psf,
-            fwhm=_FWHM_PER_SIGMA * float(sigma),
+            fwhm=FWHM_PER_SIGMA * float(sigma),
             sigma=math.sqrt(max(variance, 0.0)),
             limits=PointSourceLimits(config.psfChisq1, config.psfChisq2, config.psfChisq2b),
             ramp=config.edgeHandling == "ramp",

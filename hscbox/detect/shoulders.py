@@ -12,6 +12,7 @@ import numpy as np
 from ..image.mask import mask_bits
 from ..numerics.arrays import BoolArray, Float32Array, FloatArray, Int32Array, IntArray
 from ..numerics.compiler import njit
+from ..numerics.constants import FWHM_PER_SIGMA
 from ..numerics.convolve import gaussian_kernel, kernel_width, smooth
 from .footprints import Detections, with_peaks
 
@@ -19,7 +20,6 @@ __all__ = ["BROADER", "add_shoulder_peaks", "difference_energy"]
 
 BROADER = 1.5
 """Width of the second Gaussian in units of the first."""
-_FWHM_PER_SIGMA = 2.35
 _DIP = 0.6
 """Least depth of the dip between a new peak and any other one, in units of the least height."""
 _BAD = ("SAT", "INTRP", "CR", "BAD", "EDGE", "NO_DATA")
@@ -87,7 +87,7 @@ def add_shoulder_peaks(
         found.peaks["i_x"].astype(np.int64),
         found.peaks["i_y"].astype(np.int64),
         first,
-        (_FWHM_PER_SIGMA * sigma) ** 2,
+        (FWHM_PER_SIGMA * sigma) ** 2,
     )
     x, y, owner = x[separated], y[separated], owner[separated]
     return with_peaks(found, x, y, smoothed[y, x], owner)

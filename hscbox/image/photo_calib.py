@@ -31,7 +31,7 @@ class PhotoCalib:
     def from_zero_point(cls, zero_point: float, error: float = 0.0) -> PhotoCalib:
         """Make a calibration from the magnitude of a source of 1 ADU and its error [mag]."""
         flux = 10.0 ** (0.4 * zero_point)
-        return cls(flux, flux * error * 0.4 * math.log(10.0))
+        return cls(flux, flux * error / MAG_PER_RELATIVE)
 
     @property
     def zero_point(self) -> float:

@@ -13,6 +13,7 @@ from ..image.calib_image import CalibImage
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
 from ..numerics.arrays import BoolArray, Float32Array, FloatArray, Int32Array, IntArray
+from ..numerics.constants import SIGMA_PER_IQR
 from ..task_metadata import timed
 from .box_levels import box_means, box_medians
 from .frame import Frame
@@ -23,7 +24,6 @@ __all__ = ["FringeFit", "contrast", "fit_fringe_scale", "random_positions", "rem
 _PURPOSE = 0x46524E47
 """Third word of the random seed, so that no other step draws the same numbers."""
 
-_SIGMA_PER_IQR = 0.74
 _MOST_PASSES = 8
 _CONVERGED = 0.03
 """A pass that changes the scale by a smaller part is the last: the next one would change it by less than half of it."""
@@ -159,13 +159,13 @@ def _inliers(values: FloatArray, clip: float) -> BoolArray:
         return finite
     lower, middle, upper = np.quantile(values[finite], [0.25, 0.5, 0.75])
     with np.errstate(invalid="ignore"):
-        near: BoolArray = np.abs(values - middle) <= clip * _SIGMA_PER_IQR * (upper - lower)
+        near: BoolArray = np.abs(values - middle) <= clip * SIGMA_PER_IQR * (upper - lower)
     return finite & near
 
 
 def _robust_sigma(values: FloatArray) -> float:
     lower, upper = np.quantile(values, [0.25, 0.75])
-    return float(_SIGMA_PER_IQR * (upper - lower))
+    return float(SIGMA_PER_IQR * (upper - lower))
 
 
 def _least_squares(value: FloatArray, shape: FloatArray, pedestal: bool) -> FloatArray:

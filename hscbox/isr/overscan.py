@@ -9,6 +9,7 @@ from scipy.interpolate import Akima1DInterpolator, CubicSpline
 
 from ..image.mask import mask_bits
 from ..numerics.arrays import BoolArray, Float32Array, FloatArray
+from ..numerics.constants import SIGMA_PER_IQR
 from ..numerics.statistics import clipped_mean, median
 from .frame import Frame
 
@@ -74,13 +75,13 @@ def overscan_level(
 def collapse_rows(overscan: Float32Array, ignored: BoolArray, reject: float = 3.0) -> tuple[FloatArray, BoolArray]:
     """Return the clipped mean of every row and the rows without any accepted pixel.
 
-    The width for clipping is 0.74 times the interquartile range of the row, ignored pixels included, about the
+    The width for clipping is 0.7413 times the interquartile range of the row, ignored pixels included, about the
     median. Rows without accepted pixels get the plain mean.
     """
     data = overscan.astype(np.float64)
     ordered = np.sort(data, axis=1)
     lower, middle, upper = (_row_quantile(ordered, q) for q in (0.25, 0.5, 0.75))
-    width = reject * 0.74 * (upper - lower)
+    width = reject * SIGMA_PER_IQR * (upper - lower)
     accepted = ~ignored & (np.abs(data - middle[:, None]) <= width[:, None])
     number = accepted.sum(axis=1)
     total = np.where(accepted, data, 0.0).sum(axis=1)

@@ -27,6 +27,7 @@ from ..image.exposure import Exposure
 from ..isr.config import IsrConfig
 from ..isr.task import IsrResult, IsrTask
 from ..machine.files import output_failure
+from ..numerics.constants import FWHM_PER_SIGMA
 from ..products.matches import write_denormalized
 from ..task_metadata import TaskMetadata, collecting, timed
 from .inputs import Inputs, isr_inputs
@@ -35,9 +36,6 @@ from .record import CcdNumbers, CcdRecord, keep_record, now, signature, to_text
 from .references import References
 
 __all__ = ["ProcessCcdConfig", "ProcessCcdTask"]
-
-# Full width at half maximum of a Gaussian in units of its sigma.
-_FWHM = 2.3548
 
 
 class ProcessCcdConfig(pex_config.Config):
@@ -243,7 +241,7 @@ def _numbers(isr: IsrResult, characterized: CharacterizeResult, calibrated: Cali
     common: dict[str, Any] = {
         "sky": float(metadata["SKYLEVEL"]),  # type: ignore[arg-type]
         "sky_sigma": float(metadata["SKYSIGMA"]),  # type: ignore[arg-type]
-        "seeing_arcsec": characterized.numbers.psf_sigma[-1] * _FWHM * PIXEL_SCALE,
+        "seeing_arcsec": characterized.numbers.psf_sigma[-1] * FWHM_PER_SIGMA * PIXEL_SCALE,
         "psf_stars": characterized.numbers.n_psf_stars[-1],
         "cosmic_rays": characterized.numbers.n_cosmic_rays[-1],
         "bright_sources": len(characterized.catalog),

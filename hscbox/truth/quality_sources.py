@@ -10,7 +10,7 @@ from ..image.exposure import Exposure
 from ..numerics.constants import FWHM_PER_SIGMA
 from .measures import Measured, fraction, match_within
 from .residuals import Table
-from .selection import GAUSSIAN_HALF_LIGHT, expected_snr, fwhm_of, leaves, usable
+from .selection import expected_snr, fwhm_of, leaves, usable
 from .true_frame import Truth
 
 __all__ = ["detection_numbers", "detection_residuals"]
@@ -24,7 +24,7 @@ def detection_residuals(truth: Truth, sources: SourceCatalog, exposure: Exposure
     one that is at most 2 mag below the 5-sigma limit of point sources lies within the PSF's FWHM.
     """
     fwhm = fwhm_of(exposure)
-    own_fwhm = np.hypot(fwhm, FWHM_PER_SIGMA * truth.half_light_radius_px / GAUSSIAN_HALF_LIGHT)
+    own_fwhm = np.hypot(fwhm, 2.0 * truth.half_light_radius_px)
     snr = expected_snr(truth, exposure)
     rows = np.flatnonzero(leaves(sources))
     positions = np.stack([sources["slot_Centroid_x"][rows], sources["slot_Centroid_y"][rows]], axis=1)
@@ -36,7 +36,7 @@ def detection_residuals(truth: Truth, sources: SourceCatalog, exposure: Exposure
     with np.errstate(invalid="ignore", divide="ignore"):
         measured = sources["slot_PsfFlux_flux"][rows] / sources["slot_PsfFlux_fluxSigma"][rows]
     faint = (measured > 6) & (measured < 8) & ~sources["base_PixelFlags_flag_edge"][rows]
-    point_noise = np.sqrt(np.pi * fwhm**2 / (2 * np.log(2)) * float(np.median(exposure.variance)))
+    point_noise = np.sqrt(4 * np.pi * float(np.median(exposure.variance))) * fwhm / FWHM_PER_SIGMA
     drawn = truth.flux > 5 * 10**-0.8 * point_noise
     pure, _ = match_within(positions[faint], true_xy[drawn], fwhm)
     found = (distance <= own_fwhm[wanted]).astype(np.float64)

@@ -10,12 +10,11 @@ from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
 from ..numerics.arrays import BoolArray, FloatArray, IntArray
-from ..numerics.constants import FWHM_PER_SIGMA
+from ..numerics.constants import FWHM_PER_SIGMA, HWHM_PER_SIGMA
 from .measures import match_within
 from .true_frame import Truth
 
 __all__ = [
-    "GAUSSIAN_HALF_LIGHT",
     "Pairs",
     "bright_stars",
     "column",
@@ -30,8 +29,6 @@ __all__ = [
 ]
 
 
-GAUSSIAN_HALF_LIGHT = 1.1774
-"""Half-light radius of a Gaussian of sigma 1."""
 # Bright: photon noise below 4 mmag in the PSF flux and 10 mmag in a 12-pixel aperture. Isolated: other sources within
 # 15 pixels, which the 12-pixel aperture may see, have together less than 1 % of the star's flux.
 _BRIGHT_SNR = 250.0
@@ -84,7 +81,7 @@ def expected_snr(truth: Truth, exposure: Exposure) -> FloatArray:
     sky_variance = float(np.median(exposure.variance))
     # The sky's electrons make nearly all of its variance, whatever the amplifier's gain and the flat.
     gain = float(np.median(truth.sky)) / sky_variance
-    sigma2 = (fwhm_of(exposure) / FWHM_PER_SIGMA) ** 2 + (truth.half_light_radius_px / GAUSSIAN_HALF_LIGHT) ** 2
+    sigma2 = (fwhm_of(exposure) / FWHM_PER_SIGMA) ** 2 + (truth.half_light_radius_px / HWHM_PER_SIGMA) ** 2
     noise = np.sqrt(4 * np.pi * sigma2 * sky_variance + truth.flux / gain)
     snr: FloatArray = truth.flux / noise
     return snr

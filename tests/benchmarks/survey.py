@@ -31,6 +31,7 @@ from survey_page import page
 from hscbox.camera.distortion import PIXEL_SCALE
 from hscbox.image.exposure import Exposure
 from hscbox.numerics.adaptive_moments import adaptive_moments
+from hscbox.numerics.constants import FWHM_PER_SIGMA
 from hscbox.products.catalog import read_catalog
 from hscbox.products.exposure import read_exposure
 from hscbox.simulate.illumination import unlit
@@ -49,7 +50,6 @@ VISITS = {"g": 41000, "r": 40984, "i": 41020, "z": 41030, "y": 41040}
 ALL_BANDS_OF = (0, 33, 55, 95, 100)
 WORKERS = 2
 TIMEOUT = 1800.0
-FWHM = 2.3548
 EVENTS_PER_SECOND = 1.6
 # A frame of which less is lit and alive may fail.
 LEAST_USABLE = 0.25
@@ -239,7 +239,7 @@ def true_seeing(scene: Scene, exposure: Exposure) -> float:
     assert exposure.psf is not None
     stamp = TruePsf(scene).kernel_image(*exposure.psf.average_position)
     moments = adaptive_moments(stamp, 20.0, 20.0)
-    return float((moments.xx * moments.yy - moments.xy**2) ** 0.25 * FWHM * PIXEL_SCALE)
+    return float((moments.xx * moments.yy - moments.xy**2) ** 0.25 * FWHM_PER_SIGMA * PIXEL_SCALE)
 
 
 def contradictions(numbers: dict[str, float]) -> list[str]:
