@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import astuple
 
 import numpy as np
@@ -93,7 +92,7 @@ def test_taps_are_lanczos_weights_of_sum_one() -> None:
 def test_stars_whose_middle_is_bad_are_left_out(column: int, used: bool, row: bool) -> None:
     stars = simulate(40, seed=3)
     (stars.good[0] if row else stars.good[0].T)[20, column] = False
-    draft = determine_psf(stars, 1.35, SKY_SIGMA**2, GAIN, PsfDeterminerConfig(), logging.getLogger("t"), True)
+    draft = determine_psf(stars, 1.35, SKY_SIGMA**2, GAIN, PsfDeterminerConfig(), draft=True)
     assert draft.used[0] == used and draft.used[1:].mean() > 0.9
 
 
