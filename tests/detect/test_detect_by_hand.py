@@ -124,6 +124,14 @@ def test_peaks_of_a_saturated_star_become_one_in_the_middle_of_its_core() -> Non
     assert peaks["peakValue"].tolist() == [900.0, 50.0]
 
 
+def test_of_peaks_on_a_trail_the_brightest_stays() -> None:
+    mask = np.zeros((60, 70), np.int32)
+    mask[10:50, 40:42] = mask[29:32, 37:45] = mask_bits("SAT")
+    footprint = Footprint.from_mask(mask != 0, peaks=make_peaks([40, 41, 41], [12, 47, 16], [900.0, 800.0, 700.0]))
+    peaks = join_saturated_peaks(mask, footprint, mask_bits("SAT")).peaks
+    assert peaks["i_x"].tolist() == [40] and peaks["i_y"].tolist() == [12]
+
+
 def test_contrast_of_peaks_is_that_of_the_convolved_image() -> None:
     """At the peaks of noise the convolution by scipy reaches what decides, to 1e-5 of it."""
     rng = np.random.default_rng(9)
