@@ -32,8 +32,9 @@ from hscbox.simulate import frame as frames
 from hscbox.simulate.dataset import raw_path, write_dataset, write_raw
 from hscbox.simulate.scene import Scene
 from hscbox.simulate.sources import SOURCE_DTYPE, scene_sources
-from hscbox.truth.quality_fluxes import flux_numbers, flux_residuals
-from hscbox.truth.quality_positions import position_numbers, position_residuals
+from hscbox.truth.quality_fluxes import flux_residuals
+from hscbox.truth.quality_positions import position_residuals
+from hscbox.truth.scores import table_numbers
 from hscbox.truth.selection import bright_stars
 
 pytestmark = pytest.mark.slow
@@ -145,8 +146,8 @@ def assert_believable(outcome: Outcome, *, least_stars: int = 5, away_from: Sequ
         near |= (truth.x >= box.x0) & (truth.x <= box.x1) & (truth.y >= box.y0) & (truth.y <= box.y1)
     truth = replace(truth, is_star=truth.is_star & ~near)
     stars = bright_stars(truth, sources, exposure)
-    positions = position_numbers(position_residuals(truth, sources, exposure, stars))
-    error = flux_numbers(flux_residuals(truth, sources, exposure, stars))["psf_zero_point_error"]
+    positions = table_numbers("positions", position_residuals(truth, sources, exposure, stars))
+    error = table_numbers("bright_stars", flux_residuals(truth, sources, exposure, stars))["psf_zero_point_error"]
     assert error.n >= least_stars
     assert abs(error.value) < 10.0 + 2.0 * error.error, error
     assert positions["astrometry_rms_ra"].value < 30.0 and positions["astrometry_rms_dec"].value < 30.0

@@ -12,8 +12,8 @@ import contextlib
 import errno
 import filecmp
 import os
+import secrets
 import shutil
-import tempfile
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -84,7 +84,7 @@ class Delivery:
                 return True
         destination = self.destination
         try:
-            same = _same_file(destination, self.source)
+            same = destination.samefile(self.source)
             if same or destination.is_symlink():
                 return same
             # For a copy, equal size and time of change count as equal (copies keep the time for that reason); before
@@ -234,27 +234,17 @@ class Delivery:
         return os.path.realpath(self.source) == os.path.realpath(self.destination)
 
 
-def _same_file(first: Path, second: Path) -> bool:
-    try:
-        return first.samefile(second)
-    except OSError:
-        return False
-
-
 def _copy(source: Path, destination: Path) -> Path:
     """Copy content and time of change to a temporary sibling of `destination`, safely on disk."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{destination.name}-", dir=destination.parent)
-    temporary = Path(name)
+    # Not by tempfile, which makes files that only their owner can read.
+    temporary = destination.with_name(f".{destination.name}-{secrets.token_hex(4)}")
     try:
-        with source.open("rb") as reader, os.fdopen(descriptor, "wb") as writer:
+        with source.open("rb") as reader, temporary.open("xb") as writer:
             shutil.copyfileobj(reader, writer, 1024 * 1024)
             writer.flush()
             os.fsync(writer.fileno())
         status = source.stat()
         os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
-        mask = os.umask(0o022)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ..errors import MissingInputError, UsageError
-from .file_list import is_bad_file, listed_files
-from .header_source import read_headers, read_raw_record
-from .ingest_engine import Engine, IngestOptions, check_options
+from ..errors import UsageError
+from .header_source import read_raw_record
+from .ingest_engine import Engine, IngestOptions
 from .ingest_report import IngestReport, completeness
 from .lookup import Lookup
 from .registry import CREATE_RAW, CREATE_RAW_VISIT, REGISTRY_NAME, Registry
 from .repository import open_repository
-from .templates import DATASETS
 
 __all__ = ["ingest_images"]
 
 log = logging.getLogger("ingest")
 
 _VISIT_COLUMNS = ("field", "filter", "dateObs", "taiObs")
-_PATH_KEYS = tuple(DATASETS["raw"].key_types)
 
 
 class _RawEngine(Engine):
@@ -31,12 +28,8 @@ class _RawEngine(Engine):
 
     def __init__(self, root: Path, options: IngestOptions, progress: Callable[[int], None] | None) -> None:
         super().__init__(root / REGISTRY_NAME, (CREATE_RAW, CREATE_RAW_VISIT), options, log, progress)
-        self.root = root
         self.visits: set[int] = set()
         self._known: dict[int, tuple[object, ...]] = {}
-
-    def destination(self, record: Any) -> str:
-        return f"{self.root}/{DATASETS['raw'].path({key: getattr(record, key) for key in _PATH_KEYS})}"
 
     def table(self, record: Any) -> str:
         return "raw"
@@ -103,12 +96,10 @@ def ingest_images(
     MissingInputError
         There is no repository, or no file at all was named.
     UsageError
-        The repository is an output, or an option has a bad value.
+        The repository is an output.
     OutputError, TemporaryError, RegistryError
         The registry or the directory cannot be written.
     """
-    options = options or IngestOptions()
-    check_options(options)
     opened = open_repository(repository)
     if opened.cfg is not None:
         raise UsageError(
@@ -116,32 +107,10 @@ def ingest_images(
             remedy="Name the directory that has the file _mapper",
         )
     Lookup([opened]).log_registries()
-    engine = _RawEngine(opened.root, options, progress)
-    considered = _Considered(files, engine.report, options)
-    report = engine.run(read_headers(considered, read_raw_record, options.processes))
-    if considered.count == 0:
-        raise MissingInputError("There is no file to ingest", remedy="Name files, patterns that match, or a directory")
+    engine = _RawEngine(opened.root, options or IngestOptions(), progress)
+    report = engine.run(files, read_raw_record)
     if engine.visits and engine.registry_path.exists():
         registry = Registry(engine.registry_path)
         report.completeness = completeness(registry, engine.visits)
         registry.close()
     return report
-
-
-class _Considered:
-    """The named files without the bad ones, counted as they go by."""
-
-    def __init__(self, files: Iterable[str], report: IngestReport, options: IngestOptions) -> None:
-        self.files = files
-        self.report = report
-        self.patterns = options.bad_files
-        self.count = 0
-
-    def __iter__(self) -> Iterator[str]:
-        for path in listed_files(self.files, log):
-            self.count += 1
-            if is_bad_file(path, self.patterns):
-                log.info("Skipping declared bad file %s", path)
-                self.report.skipped += 1
-                continue
-            yield path

@@ -14,14 +14,12 @@ from ..camera.calib_kinds import CALIB_KINDS
 from ..errors import InputError, MissingInputError, OutputError, UsageError
 from ..machine.files import output_failure
 from .calib_registry import CALIB_REGISTRY_NAME, create_statements, update_validity
-from .file_list import is_bad_file, listed_files
-from .header_source import read_calib_record, read_headers
-from .ingest_engine import Engine, IngestOptions, Item, check_options
+from .header_source import read_calib_record
+from .ingest_engine import Engine, IngestOptions, Item
 from .ingest_report import IngestReport
 from .lookup import Lookup
 from .paths import absolute
 from .repository import open_repository
-from .templates import DATASETS
 
 __all__ = ["ingest_calibs"]
 
@@ -37,19 +35,14 @@ class _CalibEngine(Engine):
         self, root: Path, validity: int, options: IngestOptions, progress: Callable[[int], None] | None
     ) -> None:
         super().__init__(root / CALIB_REGISTRY_NAME, create_statements(), options, log, progress)
-        self.root = root
         self.validity = validity
 
-    def destination(self, record: Any) -> str:
+    def table(self, record: Any) -> str:
         if record.calibType not in CALIB_KINDS:
             raise InputError(
                 f"Calibrations of type '{record.calibType}' are not known; allowed are {', '.join(CALIB_KINDS)}",
                 remedy="Correct OBSTYPE, or give --calibType",
             )
-        kind = DATASETS[record.calibType]
-        return f"{self.root}/{kind.path({key: getattr(record, key) for key in kind.key_types})}"
-
-    def table(self, record: Any) -> str:
         return str(record.calibType)
 
     def identity(self, record: Any) -> dict[str, object]:
@@ -99,14 +92,13 @@ def ingest_calibs(
     Raises
     ------
     UsageError
-        An option has a bad value.
+        Validity or type has a bad value.
     MissingInputError
         There is no repository, no calibration directory, or no file at all was named.
     OutputError, TemporaryError, RegistryError
         The calibration directory or its registry cannot be written.
     """
     options = options or IngestOptions()
-    check_options(options)
     if not 0 <= validity <= _MAX_DAYS:
         raise UsageError(f"Bad validity {validity}; it must be 0 to {_MAX_DAYS} days")
     if calib_type is not None and calib_type not in CALIB_KINDS:
@@ -120,13 +112,7 @@ def ingest_calibs(
     _make(root, options)
     Lookup([opened]).log_registries()
     engine = _CalibEngine(root, validity, options, progress)
-    paths = list(listed_files(files, log))
-    kept = [path for path in paths if not is_bad_file(path, options.bad_files)]
-    if not paths:
-        raise MissingInputError("There is no file to ingest", remedy="Name files, patterns that match, or a directory")
-    engine.report.skipped = len(paths) - len(kept)
-    read = functools.partial(_read_as, calib_type=calib_type)
-    return engine.run(read_headers(kept, read, options.processes))
+    return engine.run(files, functools.partial(_read_as, calib_type=calib_type))
 
 
 def _read_as(path: str, calib_type: str | None) -> Any:

@@ -11,21 +11,24 @@ import logging
 import os
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, UsageError
+from ..errors import InputError, MissingInputError, UsageError
 from .data_id import parse_one_id
 from .delivery import Delivery, DestinationTakenError, Mode
-from .header_source import Outcome
+from .file_list import is_bad_file, listed_files
+from .header_source import read_headers
 from .ingest_report import IngestReport
 from .output import back_up
 from .registry import columns_of, connect_for_writing, make_tables, transaction, translated
+from .templates import DATASETS
 
-__all__ = ["Engine", "IngestOptions", "Item", "check_options"]
+__all__ = ["Engine", "IngestOptions", "Item"]
 
 # One commit waits for the disk (milliseconds); this many files share it. Fewer when each file is copied, since
 # copies of a whole batch are on disk before their rows are.
@@ -57,6 +60,11 @@ class IngestOptions:
         Mode of the registry.
     processes
         Number of processes that read headers.
+
+    Raises
+    ------
+    UsageError
+        A value makes no sense.
     """
 
     mode: Mode = Mode.LINK
@@ -68,6 +76,12 @@ class IngestOptions:
     bad_ids: tuple[tuple[str, ...], ...] = ()
     permissions: int = 0o664
     processes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.processes < 1:
+            raise UsageError(f"Bad number of processes {self.processes}; it must be 1 or more")
+        if not 0 <= self.permissions <= 0o777:
+            raise UsageError(f"Bad permissions {self.permissions:o}; allowed are octal 0 to 777")
 
 
 @dataclass
@@ -85,7 +99,7 @@ class Engine(ABC):
     Parameters
     ----------
     registry_path
-        The SQLite file; it is made with the first file that can be registered.
+        The SQLite file, in the directory that files go to; it is made with the first one that can be registered.
     statements
         CREATE statements of its tables.
     options
@@ -105,24 +119,22 @@ class Engine(ABC):
         progress: Callable[[int], None] | None = None,
     ) -> None:
         self.registry_path = registry_path
+        self.root = registry_path.parent
         self.options = options
         self.log = logger
         self.report = IngestReport()
         self._statements = statements
         self._progress = progress
         self._connection: sqlite3.Connection | None = None
+        self._n_named = 0
         self._columns: dict[str, tuple[str, ...]] = {}
         self._bad_ids = [
             {key: frozenset(values) for key, values in parse_one_id(words).items()} for words in options.bad_ids
         ]
 
     @abstractmethod
-    def destination(self, record: Any) -> str:
-        """Return the absolute path that the file of a record belongs to."""
-
-    @abstractmethod
     def table(self, record: Any) -> str:
-        """Return the table that a record goes into."""
+        """Return the table that a record goes into, which is also the name of its dataset."""
 
     @abstractmethod
     def identity(self, record: Any) -> dict[str, object]:
@@ -136,33 +148,54 @@ class Engine(ABC):
         """Do what belongs to a whole batch, within its transaction; nothing by default."""
         del connection, items
 
-    def run(self, outcomes: Iterable[Outcome[Any]]) -> IngestReport:
+    def run(self, files: Iterable[str], read: Callable[[str], Any]) -> IngestReport:
         """Ingest files; refused ones are reported and the others go on.
+
+        Parameters
+        ----------
+        files
+            What the user named (see `listed_files`).
+        read
+            Module-level function that returns the record of a file.
 
         Raises
         ------
+        MissingInputError
+            No file at all was named.
         OutputError, TemporaryError, RegistryError
             The registry cannot be used; batches before this one are kept, the current one is undone.
         """
         copying = self.options.mode in {Mode.COPY, Mode.MOVE}
         size = _BATCH_OF_COPIES if copying else _BATCH
-        batch: list[Item] = []
-        waiting = 0
+        outcomes = read_headers(self._considered(files), read, self.options.processes)
         try:
-            for infile, outcome in outcomes:
-                waiting += 1
-                item = self._item(infile, outcome)
-                if item is not None:
-                    batch.append(item)
-                if waiting >= size:
-                    self._flush(batch, waiting)
-                    batch, waiting = [], 0
-            self._flush(batch, waiting)
+            while chunk := list(islice(outcomes, size)):
+                batch = [item for infile, outcome in chunk if (item := self._item(infile, outcome)) is not None]
+                if batch and self.options.dry_run:
+                    self._foresee(batch)
+                elif batch:
+                    self._commit(batch)
+                if self._progress is not None:
+                    self._progress(len(chunk))
         finally:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+        if not self._n_named:
+            raise MissingInputError(
+                "There is no file to ingest", remedy="Name files, patterns that match, or a directory"
+            )
         return self.report
+
+    def _considered(self, files: Iterable[str]) -> Iterator[str]:
+        """Yield the named files without the bad ones, and count them as they go by."""
+        for path in listed_files(files, self.log):
+            self._n_named += 1
+            if is_bad_file(path, self.options.bad_files):
+                self.log.info("Skipping declared bad file %s", path)
+                self.report.skipped += 1
+            else:
+                yield path
 
     def _item(self, infile: str, outcome: Any) -> Item | None:
         if isinstance(outcome, InputError):
@@ -177,24 +210,20 @@ class Engine(ABC):
             return None
         try:
             source = os.path.abspath(infile)  # noqa: PTH100  (links in the given path are kept)
-            destination = self.destination(outcome)
+            destination = self._destination(outcome)
         except (InputError, UsageError) as error:
             self._refuse(infile, InputError(f"{infile}: {error}"))
             return None
         return Item(infile, outcome, Delivery(source, destination, self.options.mode, self.options.clobber))
 
+    def _destination(self, record: Any) -> str:
+        kind = DATASETS[self.table(record)]
+        return f"{self.root}/{kind.path({key: getattr(record, key) for key in kind.key_types})}"
+
     def _refuse(self, infile: str, error: InputError) -> None:
         text = str(error)
         self.log.warning("Failed to ingest file %s", text if text.startswith(infile) else f"{infile}: {text}")
         self.report.refuse(infile, error)
-
-    def _flush(self, batch: list[Item], waiting: int) -> None:
-        if batch and self.options.dry_run:
-            self._foresee(batch)
-        elif batch:
-            self._commit(batch)
-        if self._progress is not None and waiting:
-            self._progress(waiting)
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -215,7 +244,7 @@ class Engine(ABC):
 
     def _commit(self, batch: list[Item]) -> None:
         done: list[Item] = []
-        before = self._counts()
+        before = self.report.ingested, self.report.unchanged, self.report.adopted
         refused: list[tuple[Item, InputError]] = []
         try:
             for item in batch:
@@ -234,7 +263,7 @@ class Engine(ABC):
             # Whatever the reason, an interrupt included: no file without its row.
             for item in reversed(batch):
                 item.delivery.undo()
-            self._restore_counts(before)
+            self.report.ingested, self.report.unchanged, self.report.adopted = before
             raise
         for item in batch:
             if all(item is not other for other, _ in refused):
@@ -252,12 +281,6 @@ class Engine(ABC):
             what = f"{error.filename or item.infile} could not be removed: {error.strerror or error}"
             self.log.warning("%s is in the repository, but %s", item.infile, what)
             self.report.warnings += 1
-
-    def _counts(self) -> tuple[int, int, int]:
-        return self.report.ingested, self.report.unchanged, self.report.adopted
-
-    def _restore_counts(self, counts: tuple[int, int, int]) -> None:
-        self.report.ingested, self.report.unchanged, self.report.adopted = counts
 
     def _log_delivery(self, item: Item) -> None:
         if self.options.mode is not Mode.SKIP:
@@ -365,11 +388,3 @@ class Engine(ABC):
             raise delivery.taken()
         self.report.ingested += 1
         self._log_delivery(item)
-
-
-def check_options(options: IngestOptions) -> None:
-    """Refuse option values that make no sense before any work."""
-    if options.processes < 1:
-        raise UsageError(f"Bad number of processes {options.processes}; it must be 1 or more")
-    if not 0 <= options.permissions <= 0o777:
-        raise UsageError(f"Bad permissions {options.permissions:o}; allowed are octal 0 to 777")

@@ -35,11 +35,6 @@ class VisitCompleteness:
     focus: int
     missing: tuple[int, ...]
 
-    @property
-    def complete(self) -> bool:
-        """Whether all science CCDs are there."""
-        return self.science == N_SCIENCE_CCDS
-
 
 @dataclass
 class IngestReport:

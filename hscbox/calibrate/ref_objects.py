@@ -111,8 +111,7 @@ class RefObjLoader(Task[LoadReferenceObjectsConfig]):
             "Loading reference objects using center Fk5Coord(%.7f, %.7f, 2000.00) and radius %s deg", ra0, dec0, radius
         )
         self._check_shards(ra0, dec0, radius)
-        loaded = load_region(self.shards.read, self.shards.depth, ra0, dec0, radius)
-        catalog = loaded.catalog
+        catalog = load_region(self.shards.read, self.shards.depth, ra0, dec0, radius)
         x, y = wcs.sky_to_pixel(np.rad2deg(catalog["coord_ra"]), np.rad2deg(catalog["coord_dec"]))
         inside = (x >= -margin) & (x <= width - 1 + margin) & (y >= -margin) & (y <= height - 1 + margin)
         catalog = catalog.subset(inside)

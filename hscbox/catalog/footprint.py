@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..camera.boxes import Box
 
-__all__ = ["PEAK_DTYPE", "Footprint", "HeavyPixels", "make_peaks", "merge_spans", "spans_from_mask"]
+__all__ = ["PEAK_DTYPE", "Footprint", "HeavyPixels", "merge_spans"]
 
 PEAK_DTYPE = np.dtype([("id", "i8"), ("f_x", "f4"), ("f_y", "f4"), ("i_x", "i4"), ("i_y", "i4"), ("peakValue", "f4")])
 """A peak: identity, position with fraction, position as a pixel, value of the (smoothed) image there."""
-
-
-def make_peaks(
-    x: np.ndarray | Iterable[float],
-    y: np.ndarray | Iterable[float],
-    value: np.ndarray | Iterable[float],
-    ids: np.ndarray | Iterable[int] | None = None,
-) -> np.ndarray:
-    """Return a structured array of peaks (dtype `PEAK_DTYPE`), in the order given.
-
-    Parameters
-    ----------
-    x, y
-        (n,) Positions in pixels; the integer position is the nearest pixel.
-    value
-        (n,) Image values.
-    ids
-        (n,) Identities; 1 to n if left out.
-    """
-    columns = [
-        np.atleast_1d(np.asarray(list(column) if isinstance(column, Iterable) else column, dtype=float))
-        for column in (x, y, value)
-    ]
-    peaks = np.zeros(len(columns[0]), dtype=PEAK_DTYPE)
-    peaks["f_x"], peaks["f_y"], peaks["peakValue"] = columns
-    peaks["i_x"], peaks["i_y"] = np.floor(columns[0] + 0.5), np.floor(columns[1] + 0.5)
-    peaks["id"] = np.arange(1, len(peaks) + 1) if ids is None else np.asarray(list(ids), dtype=np.int64)
-    return peaks
 
 
 def merge_spans(spans: np.ndarray) -> np.ndarray:
@@ -67,16 +38,6 @@ def merge_spans(spans: np.ndarray) -> np.ndarray:
     return np.stack([y, start[opens] - offset, stop[closes] - 1 - offset], axis=1).astype(np.int32)
 
 
-def spans_from_mask(mask: np.ndarray, x0: int = 0, y0: int = 0) -> np.ndarray:
-    """Return the spans (n, 3) of the True pixels of `mask` [y, x], whose first pixel is (`x0`, `y0`)."""
-    padded = np.zeros((mask.shape[0], mask.shape[1] + 2), dtype=np.int8)
-    padded[:, 1:-1] = mask
-    step = np.diff(padded, axis=1)
-    y, start = np.nonzero(step == 1)
-    stop = np.nonzero(step == -1)[1]
-    return np.stack([y + y0, start + x0, stop - 1 + x0], axis=1).astype(np.int32)
-
-
 @dataclass(eq=False, slots=True)
 class HeavyPixels:
     """Pixel values of a footprint, one entry a pixel in the order of its spans.
@@ -90,10 +51,6 @@ class HeavyPixels:
     image: np.ndarray
     mask: np.ndarray
     variance: np.ndarray
-
-
-def _no_peaks() -> np.ndarray:
-    return np.zeros(0, dtype=PEAK_DTYPE)
 
 
 @dataclass(eq=False, slots=True)
@@ -111,13 +68,8 @@ class Footprint:
     """
 
     spans: np.ndarray
-    peaks: np.ndarray = field(default_factory=_no_peaks)
+    peaks: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=PEAK_DTYPE))
     heavy: HeavyPixels | None = None
-
-    @classmethod
-    def from_mask(cls, mask: np.ndarray, x0: int = 0, y0: int = 0, peaks: np.ndarray | None = None) -> Footprint:
-        """Make a footprint of the True pixels of `mask`, whose first pixel is (`x0`, `y0`)."""
-        return cls(spans_from_mask(mask, x0, y0), _no_peaks() if peaks is None else peaks)
 
     @property
     def area(self) -> int:
@@ -148,40 +100,14 @@ class Footprint:
         inside: np.ndarray = ((row == ys) & (column >= x0) & (column <= x1)).any(axis=-1)
         return inside
 
-    def mask(self) -> np.ndarray:
-        """Return a bool array the shape of `bbox`, True for the pixels of the footprint."""
-        box = self.bbox
-        ys, xs = self.indices()
-        mask = np.zeros((box.height, box.width), dtype=bool)
-        mask[ys - box.y0, xs - box.x0] = True
-        return mask
-
     def union(self, other: Footprint) -> Footprint:
         """Return the pixels of both, with the peaks of both, brightest first, and no pixel values."""
         peaks = np.concatenate([self.peaks, other.peaks])
         order = np.argsort(-peaks["peakValue"].astype(np.float64), kind="stable")
         return Footprint(merge_spans(np.concatenate([self.spans, other.spans])), peaks[order])
 
-    def clipped_to(self, box: Box) -> Footprint:
-        """Return the part within `box`, with the peaks that lie there and the pixel values that remain."""
-        y, x0, x1 = self.spans.T
-        start, stop = np.maximum(x0, box.x0), np.minimum(x1, box.x0 + box.width - 1)
-        kept = (y >= box.y0) & (y < box.y0 + box.height) & (start <= stop)
-        spans = np.stack([y, start, stop], axis=1)[kept].astype(np.int32)
-        px, py = self.peaks["i_x"], self.peaks["i_y"]
-        in_box = (px >= box.x0) & (px < box.x0 + box.width) & (py >= box.y0) & (py < box.y0 + box.height)
-        return Footprint(spans, self.peaks[in_box], self._heavy_within(box))
-
-    def _heavy_within(self, box: Box) -> HeavyPixels | None:
-        if self.heavy is None:
-            return None
-        ys, xs = self.indices()
-        kept = (xs >= box.x0) & (xs < box.x0 + box.width) & (ys >= box.y0) & (ys < box.y0 + box.height)
-        return HeavyPixels(self.heavy.image[kept], self.heavy.mask[kept], self.heavy.variance[kept])
-
     def insert(self, image: np.ndarray) -> None:
-        """Write the pixel values of a heavy footprint into `image` (changed in place), whose origin is (0,
-        0).
+        """Write the pixel values of a heavy footprint into `image` (changed in place), whose origin is (0, 0).
 
         Raises
         ------

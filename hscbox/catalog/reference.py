@@ -8,22 +8,19 @@ fluxes in Jy without a unit in the file, errors named ``_fluxSigma``. Shards of 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ..errors import DamagedInputError, MissingInputError
 from ..fits.metadata import Metadata
 from .htm import separation, trixels_in_circle
-from .reference_config import parse_reference_config
 from .schema import Field, Schema
 from .source_catalog import SourceCatalog, make_minimal_schema
 
 __all__ = [
-    "ReferenceRegion",
     "ShardReader",
     "add_filter_aliases",
-    "depth_from_config",
     "flux_field",
     "load_region",
     "to_2017_form",
@@ -42,34 +39,11 @@ _CENTROID = (
 )
 
 
-@dataclass(frozen=True)
-class ReferenceRegion:
-    """What was loaded.
-
-    Parameters
-    ----------
-    catalog
-        Objects within the circle, in the form of 2017, with the fields centroid_x, centroid_y and hasCentroid
-        still unset.
-    loaded, missing
-        Ids of the shards that were read, and of those for which there was no file. An unoccupied trixel has
-        no file, so that a missing shard may or may not be a mistake: the caller decides.
-    """
-
-    catalog: SourceCatalog
-    loaded: tuple[int, ...]
-    missing: tuple[int, ...]
-
-
-def load_region(
-    read_shard: ShardReader,
-    depth: int,
-    ra: float,
-    dec: float,
-    radius: float,
-    master: SourceCatalog | None = None,
-) -> ReferenceRegion:
+def load_region(read_shard: ShardReader, depth: int, ra: float, dec: float, radius: float) -> SourceCatalog:
     """Return the reference objects within a circle.
+
+    They have the form of 2017, with the fields centroid_x, centroid_y and hasCentroid still unset. Trixels without a
+    shard are passed over, since an unoccupied one has no file: whether that is a mistake the caller decides.
 
     Parameters
     ----------
@@ -79,36 +53,28 @@ def load_region(
         Depth of the HTM mesh, see `read_reference_config`.
     ra, dec, radius
         Circle in degrees, ICRS.
-    master
-        The catalogue without rows (master_schema.fits), whose fields the result has if there is no shard at
-        all.
 
     Raises
     ------
     MissingInputError
-        There is neither a shard nor a master schema.
+        There is no shard at all.
     DamagedInputError
         A shard has fluxes in an unknown unit.
     """
-    loaded, missing, parts = [], [], []
-    for number in trixels_in_circle(ra, dec, radius, depth):
-        shard = read_shard(number)
-        if shard is None:
-            missing.append(number)
-            continue
-        loaded.append(number)
-        shard = to_2017_form(shard)
-        away = separation(np.degrees(shard["coord_ra"]), np.degrees(shard["coord_dec"]), ra, dec)
-        parts.append(shard.subset(away <= radius))
+    numbers = trixels_in_circle(ra, dec, radius, depth)
+    parts = []
+    for shard in map(read_shard, numbers):
+        if shard is not None:
+            shard = to_2017_form(shard)
+            away = separation(np.degrees(shard["coord_ra"]), np.degrees(shard["coord_dec"]), ra, dec)
+            parts.append(shard.subset(away <= radius))
     if not parts:
-        if master is None:
-            raise MissingInputError(
-                f"The reference catalogue has no file within {radius:.3f} deg of RA {ra:.4f}, Dec {dec:.4f}",
-                remedy="Mount a reference catalogue that covers this region",
-                shards=missing,
-            )
-        parts.append(to_2017_form(master).subset(np.zeros(len(master), dtype=bool)))
-    return ReferenceRegion(_joined(parts), tuple(loaded), tuple(missing))
+        raise MissingInputError(
+            f"The reference catalogue has no file within {radius:.3f} deg of RA {ra:.4f}, Dec {dec:.4f}",
+            remedy="Mount a reference catalogue that covers this region",
+            shards=numbers,
+        )
+    return _joined(parts)
 
 
 def _joined(parts: list[SourceCatalog]) -> SourceCatalog:
@@ -178,22 +144,6 @@ def to_2017_form(shard: SourceCatalog) -> SourceCatalog:
 
 def _name_of_2017(name: str) -> str:
     return _POSITION_ERRORS.get(name, name.replace("_fluxErr", "_fluxSigma"))
-
-
-def depth_from_config(text: str, source: str) -> int:
-    """Return the HTM depth that the text of a reference catalogue's config.py states.
-
-    Parameters
-    ----------
-    source
-        Name of the file, for messages.
-
-    Raises
-    ------
-    DamagedInputError, UnsafeInputError
-        See `parse_reference_config`.
-    """
-    return parse_reference_config(text, source).depth
 
 
 def add_filter_aliases(cat: SourceCatalog, filter_map: Mapping[str, str]) -> None:

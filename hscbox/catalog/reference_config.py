@@ -85,22 +85,17 @@ def _assignments(text: str, source: str) -> dict[str, object]:
         raise DamagedInputError(f"{source} is not a configuration file: {error}", remedy="Fetch it again") from error
     values = {}
     for statement in statements:
-        if isinstance(statement, (ast.Import, ast.ImportFrom, ast.Assert)):
-            continue
-        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-            continue
-        target = ast.unparse(statement.targets[0]) if _is_plain(statement) else ""  # type: ignore[attr-defined]
-        if not target.startswith("config."):
-            raise UnsafeInputError(
-                f"{source}:{statement.lineno}: only assignments of literals to parts of config are allowed",
-                remedy="The file is read as data and never executed; remove the statement",
-            )
-        values[target.removeprefix("config.")] = _literal(statement.value, source)  # type: ignore[attr-defined]
+        match statement:
+            case ast.Import() | ast.ImportFrom() | ast.Assert() | ast.Expr(value=ast.Constant()):
+                continue
+            case ast.Assign(targets=[target], value=value) if ast.unparse(target).startswith("config."):
+                values[ast.unparse(target).removeprefix("config.")] = _literal(value, source)
+            case _:
+                raise UnsafeInputError(
+                    f"{source}:{statement.lineno}: only assignments of literals to parts of config are allowed",
+                    remedy="The file is read as data and never executed; remove the statement",
+                )
     return values
-
-
-def _is_plain(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Assign) and len(statement.targets) == 1
 
 
 def _literal(node: ast.expr, source: str) -> object:

@@ -9,8 +9,7 @@ import typer
 from ..machine.revision import __version__
 from .doctor import doctor
 from .export import export
-from .ingest_calibs import ingest_calibs
-from .ingest_images import ingest_images
+from .ingest import ingest_calibs, ingest_images
 from .mount import mount
 from .process_ccd import process_ccd
 from .provenance import provenance

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from ..errors import MissingInputError, UsageError
 from ..runs.arguments import DEFAULT_TIMEOUT, ProcessCcdArguments
 
-__all__ = ["expand_argument_files", "parse_process_ccd", "positive"]
+__all__ = ["expand_argument_files", "parse_process_ccd", "positive", "run_words"]
 
 _EXAMPLE = "example: %(prog)s input --output output --id visit=40984 ccd=55 -j 2"
 
@@ -22,21 +23,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError` instead of printing the usage."""
         raise UsageError(f"{self.prog}: {message}", remedy=f"See {self.prog} --help")
-
-
-class _InOrder(argparse.Action):
-    """Collect `-c` and `-C` in one list, in the order typed."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        collected = list(getattr(namespace, "overrides", None) or [])
-        name = "-C" if "configfile" in self.option_strings[-1] else "-c"
-        namespace.overrides = collected + [(name, value) for value in values]
 
 
 def expand_argument_files(words: Sequence[str], depth: int = 0) -> list[str]:
@@ -89,8 +75,10 @@ def _parser(program: str) -> Parser:
     add("--rerun", metavar="[IN:]OUT", help="output INPUT/rerun/OUT, input INPUT/rerun/IN or INPUT")
     add("--calib", metavar="DIR", help="calibration directory instead of INPUT/CALIB")
     add("--id", nargs="*", action="append", metavar="KEY=VALUE", dest="ids", help="visit=1^5 ccd=0..9:2; repeatable")
-    add("-c", "--config", nargs="*", action=_InOrder, metavar="NAME=VALUE", help="configuration overrides")
-    add("-C", "--configfile", nargs="*", action=_InOrder, metavar="FILE", help="configuration override files")
+    # Both kinds in one list, in the order typed.
+    add_overrides = functools.partial(add, dest="overrides", nargs="*", action="extend")
+    add_overrides("-c", "--config", type=lambda t: ("-c", t), metavar="NAME=VALUE", help="configuration overrides")
+    add_overrides("-C", "--configfile", type=lambda t: ("-C", t), metavar="FILE", help="configuration override files")
     add("-L", "--loglevel", nargs="*", action="extend", metavar="[LOGGER=]LEVEL", dest="log_levels", help="log level")
     add("--longlog", action="store_true", dest="long_log", help="times and places in the log")
     add("--doraise", action="store_true", dest="do_raise", help="stop at the first error, with its traceback")
@@ -103,6 +91,7 @@ def _parser(program: str) -> Parser:
     add("--clobber-versions", action="store_true", help="replace the recorded versions, with backup")
     add("--no-versions", action="store_true", help="neither compare nor record versions")
     add("--strict-versions", action="store_true", help="refuse to run with other versions than recorded")
+    parser.set_defaults(ids=[], overrides=[], log_levels=[], show=[])
     return parser
 
 
@@ -122,10 +111,17 @@ def parse_process_ccd(argv: Sequence[str], program: str = "processCcd.py") -> Pr
     if argv and argv[0] not in {"-h", "--help"} and argv[0].startswith(("-", "@")):
         raise UsageError(f"{program}: the first argument must be the input repository, not '{argv[0]}'")
     parsed = vars(parser.parse_args(expand_argument_files(argv)))
-    parsed.pop("config", None)
-    parsed.pop("configfile", None)
-    for name in ("ids", "overrides", "log_levels", "show"):
-        parsed[name] = parsed.get(name) or []
     if parsed["timeout"] <= 0:
         parsed["timeout"] = DEFAULT_TIMEOUT
     return ProcessCcdArguments(**parsed)
+
+
+def run_words(words: Sequence[str], program: str) -> int:
+    """Process CCDs as the words after the name of the command say, and return the exit status."""
+    arguments = parse_process_ccd(words, program)
+    from ..site.doctor.quick import preflight
+
+    opened = preflight(arguments)
+    from ..runs.run import run_process_ccd
+
+    return run_process_ccd(arguments, opened)

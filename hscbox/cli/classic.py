@@ -4,51 +4,32 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..camera.calib_kinds import CALIB_KINDS
-from ..errors import ExitStatus
 from . import guarded
-from .arguments import Parser, expand_argument_files, parse_process_ccd, positive
+from .arguments import Parser, expand_argument_files, positive, run_words
+
+if TYPE_CHECKING:
+    from ..butler.ingest_engine import IngestOptions
 
 __all__ = ["ingest_calibs_main", "ingest_images_main", "process_ccd_main"]
 
 
 def process_ccd_main() -> None:
     """Run `processCcd.py` and exit with its status."""
-    sys.exit(guarded(lambda: _process_ccd(sys.argv[1:])))
+    sys.exit(guarded(lambda: run_words(sys.argv[1:], "processCcd.py")))
 
 
 def ingest_images_main() -> None:
     """Run `ingestImages.py` and exit with its status."""
-    sys.exit(guarded(lambda: _ingest_images(sys.argv[1:])))
+    sys.exit(guarded(_ingest_images))
 
 
 def ingest_calibs_main() -> None:
     """Run `ingestCalibs.py` and exit with its status."""
-    sys.exit(guarded(lambda: _ingest_calibs(sys.argv[1:])))
-
-
-def _process_ccd(words: Sequence[str]) -> int:
-    arguments = _parsed(lambda: parse_process_ccd(words))
-    if isinstance(arguments, int):
-        return arguments
-    from ..site.doctor.quick import preflight
-
-    opened = preflight(arguments)
-    from ..runs.run import run_process_ccd
-
-    return run_process_ccd(arguments, opened)
-
-
-def _parsed(parse: Callable[[], Any]) -> Any:
-    """Return what was parsed, or the exit status after help was printed."""
-    try:
-        return parse()
-    except SystemExit as stop:
-        return int(stop.code or ExitStatus.OK)
+    sys.exit(guarded(_ingest_calibs))
 
 
 def _ingest_parser(program: str, mode: str, example: str) -> Parser:
@@ -69,55 +50,43 @@ def _ingest_parser(program: str, mode: str, example: str) -> Parser:
     return parser
 
 
-def _options(parsed: argparse.Namespace) -> Any:
-    from ..butler.delivery import Mode
-    from ..butler.ingest_engine import IngestOptions
+def _parse(parser: Parser) -> tuple[argparse.Namespace, IngestOptions]:
     from ..machine.logs import set_level
-    from .ingest_output import config_options
+    from .ingest_output import ingest_options
 
+    parsed = parser.parse_args(expand_argument_files(sys.argv[1:]))
     for level in parsed.loglevel:
         set_level(level)
-    return IngestOptions(
-        **{
-            "mode": Mode(parsed.mode),
-            "dry_run": parsed.dry_run,
-            "create": parsed.create,
-            "ignore_ingested": parsed.ignore_ingested,
-            "bad_files": tuple(parsed.badFile),
-            "bad_ids": tuple(tuple(words) for words in parsed.badId),
-            "processes": parsed.processes,
-            **config_options(parsed.config),
-        }
+    return parsed, ingest_options(
+        parsed.mode,
+        parsed.config,
+        dry_run=parsed.dry_run,
+        create=parsed.create,
+        ignore_ingested=parsed.ignore_ingested,
+        bad_files=tuple(parsed.badFile),
+        bad_ids=tuple(tuple(words) for words in parsed.badId),
+        processes=parsed.processes,
     )
 
 
-def _ingest_images(words: Sequence[str]) -> int:
+def _ingest_images() -> int:
     parser = _ingest_parser("ingestImages.py", "link", "ingestImages.py input /data/raw/HSCA04098410.fits")
-    parsed = _parsed(lambda: parser.parse_args(expand_argument_files(words)))
-    if isinstance(parsed, int):
-        return parsed
-    from .ingest_images import run_ingest_images
+    parsed, options = _parse(parser)
+    from ..butler.ingest import ingest_images
+    from .ingest_output import run_ingest
 
-    return run_ingest_images(Path(parsed.input), parsed.files, _options(parsed))
+    return run_ingest(ingest_images, Path(parsed.input), parsed.files, options)
 
 
-def _ingest_calibs(words: Sequence[str]) -> int:
+def _ingest_calibs() -> int:
     example = "ingestCalibs.py input masters/*.fits --calib CALIB --validity 180"
     parser = _ingest_parser("ingestCalibs.py", "move", example)
     parser.add_argument("--validity", type=int, required=True, metavar="DAYS", help="days before and after its date")
     parser.add_argument("--calibType", metavar="TYPE", help=" or ".join(CALIB_KINDS))
     parser.add_argument("--output", metavar="DIR", help="used as --calib if that is not given")
-    parsed = _parsed(lambda: parser.parse_args(expand_argument_files(words)))
-    if isinstance(parsed, int):
-        return parsed
-    from .ingest_calibs import run_ingest_calibs
+    parsed, options = _parse(parser)
+    from .ingest_output import run_ingest_calibs
 
-    calib = parsed.calib or parsed.output
-    return run_ingest_calibs(
-        Path(parsed.input),
-        parsed.files,
-        parsed.validity,
-        None if calib is None else Path(calib),
-        parsed.calibType,
-        _options(parsed),
-    )
+    place = parsed.calib or parsed.output
+    calib = None if place is None else Path(place)
+    return run_ingest_calibs(Path(parsed.input), parsed.files, parsed.validity, calib, parsed.calibType, options)

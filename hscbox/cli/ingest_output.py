@@ -1,4 +1,4 @@
-"""What the two ingest commands share: options of the original's configuration, progress bar, and the report."""
+"""What the ingest commands share, new and classic: options, the run with its progress bar, and the report."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..butler.ingest_engine import IngestOptions
     from ..butler.ingest_report import IngestReport, VisitCompleteness
 
-__all__ = ["completeness_rows", "config_options", "print_report", "printable", "progress_bar", "write_report"]
+__all__ = [
+    "completeness_rows",
+    "config_options",
+    "ingest_options",
+    "printable",
+    "run_ingest",
+    "run_ingest_calibs",
+]
 
 _MAX_ROWS = 50
 # Octal with a leading zero, else decimal; nine digits are more than any mode has.
@@ -48,8 +56,70 @@ def config_options(overrides: Iterable[str]) -> dict[str, Any]:
     return options
 
 
+def ingest_options(mode: str, config: Iterable[str], **given: Any) -> IngestOptions:
+    """Return how to ingest: fields of `IngestOptions`, over which `-c` wins.
+
+    Raises
+    ------
+    ConfigError, UsageError
+        A name or a value is not known, or makes no sense.
+    """
+    from ..butler.delivery import Mode
+    from ..butler.ingest_engine import IngestOptions
+
+    return IngestOptions(**{"mode": Mode(mode), **given, **config_options(config)})
+
+
+def run_ingest(
+    ingest: Callable[..., IngestReport],
+    repository: Path,
+    files: list[str],
+    options: IngestOptions,
+    report_path: Path | None = None,
+    **more: Any,
+) -> int:
+    """Ingest, print the report, write it to a file if one is given, and return the exit status.
+
+    Parameters
+    ----------
+    ingest
+        `ingest_images` or `ingest_calibs` of the butler.
+    more
+        What else it takes.
+    """
+    from ..butler.paths import with_prefix
+    from ..machine.files import write_bytes
+    from ..machine.logs import configure_logging
+
+    configure_logging()
+    with _progress_bar() as progress:
+        report = ingest(with_prefix(repository, "PIPE_INPUT_ROOT"), files, options=options, progress=progress, **more)
+    _print_report(report, options.dry_run)
+    if report_path is not None:
+        write_bytes(report_path, (json.dumps(asdict(report), indent=1, sort_keys=True) + "\n").encode())
+    return int(report.exit_status)
+
+
+def run_ingest_calibs(
+    repository: Path,
+    files: list[str],
+    validity: int,
+    calib: Path | None,
+    calib_type: str | None,
+    options: IngestOptions,
+    report_path: Path | None = None,
+) -> int:
+    """Ingest calibrations as `run_ingest` does."""
+    from ..butler.ingest_calibs import ingest_calibs
+    from ..butler.paths import with_prefix
+
+    root = None if calib is None else with_prefix(calib, "PIPE_CALIB_ROOT")
+    more = {"calib": root, "validity": validity, "calib_type": calib_type}
+    return run_ingest(ingest_calibs, repository, files, options, report_path, **more)
+
+
 @contextlib.contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int], None] | None]:
+def _progress_bar() -> Iterator[Callable[[int], None] | None]:
     """Show a count and rate on standard error for the block, if that is a terminal."""
     if not sys.stderr.isatty():
         yield None
@@ -59,11 +129,11 @@ def progress_bar(title: str) -> Iterator[Callable[[int], None] | None]:
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None)
+        task = bar.add_task("ingesting", total=None)
         yield lambda count: bar.update(task, advance=count)
 
 
-def print_report(report: IngestReport, dry_run: bool = False) -> None:
+def _print_report(report: IngestReport, dry_run: bool) -> None:
     """Print counts, refused files and the completeness of the visits on standard output."""
     from rich.console import Console
     from rich.table import Table
@@ -86,7 +156,7 @@ def print_report(report: IngestReport, dry_run: bool = False) -> None:
         if report.refused_count > _MAX_ROWS:
             console.print(f"... and {report.refused_count - _MAX_ROWS} more; --report FILE writes them all")
     if report.completeness:
-        console.print(completeness_table(report.completeness))
+        console.print(_completeness_table(report.completeness))
 
 
 def _plain(text: str) -> Any:
@@ -101,7 +171,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def completeness_table(visits: list[VisitCompleteness]) -> Any:
+def _completeness_table(visits: list[VisitCompleteness]) -> Any:
     """Return a table of the CCDs that are registered for each visit, with the missing ones."""
     from rich.table import Table
 
@@ -122,21 +192,4 @@ def completeness_rows(visits: Iterable[VisitCompleteness]) -> list[dict[str, obj
     """Return the completeness of visits with the missing CCDs in the syntax of `--id`."""
     from ..butler.ingest_report import compact_numbers
 
-    return [
-        {
-            "visit": visit.visit,
-            "filter": visit.filter,
-            "field": visit.field,
-            "science": visit.science,
-            "focus": visit.focus,
-            "missing": compact_numbers(visit.missing),
-        }
-        for visit in visits
-    ]
-
-
-def write_report(report: IngestReport, path: Path) -> None:
-    """Write the report as JSON."""
-    from ..machine.files import write_bytes
-
-    write_bytes(path, (json.dumps(asdict(report), indent=1, sort_keys=True) + "\n").encode())
+    return [{**asdict(visit), "missing": compact_numbers(visit.missing)} for visit in visits]

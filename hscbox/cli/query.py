@@ -45,11 +45,12 @@ def query(
     """
     from ..butler.butler import Butler
     from ..butler.data_id import parse_ids
+    from .ingest_output import completeness_rows
 
     data_ids = parse_ids(_words_of_ids(ids or [], words or []))
     butler = Butler(inputs=repository, quiet=True)
     rows = _exposures(butler, data_ids)
-    _print(_completeness(butler, data_ids) if completeness else rows, output_format)
+    _print(completeness_rows(butler.completeness(data_ids)) if completeness else rows, output_format)
 
 
 def _words_of_ids(ids: list[str], words: list[str]) -> list[list[str]]:
@@ -82,12 +83,6 @@ def _exposures(butler: Butler, data_ids: list[DataId]) -> list[dict[str, Any]]:
     if failures and not found:
         raise failures[0]
     return list(found.values())
-
-
-def _completeness(butler: Butler, data_ids: list[DataId]) -> list[dict[str, Any]]:
-    from .ingest_output import completeness_rows
-
-    return completeness_rows(butler.completeness(data_ids))
 
 
 def _print(rows: list[dict[str, Any]], output_format: OutputFormat) -> None:

@@ -77,7 +77,6 @@ def _print(report: CcdReport, level: LevelName) -> None:
     for limit in LIMITS:
         measured = report.numbers[limit.name]
         holds = limit.holds(measured, level.value)
-        bound = limit.floor if level.value == "floor" else limit.target
         known = math.isfinite(measured.value)
         table.add_row(
             f"{limit.title} ({limit.unit})" if limit.unit else limit.title,
@@ -87,7 +86,7 @@ def _print(report: CcdReport, level: LevelName) -> None:
             "" if limit.floor is None else f"{limit.floor:g}",
             "" if limit.target is None else f"{limit.target:g}",
             "" if limit.target is None or not known else f"{limit.distance(measured, 'target'):+.3g}",
-            "" if bound is None else "ok" if holds else "MISSED",
+            "" if limit.bound(level.value) is None else "ok" if holds else "MISSED",
         )
     # Nothing may be cut off when the output goes to a file.
     console = Console()

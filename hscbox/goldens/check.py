@@ -129,7 +129,7 @@ def produce(scene: SceneDefinition, work: Work) -> Produced:
         It could not be made.
     """
     directory = work.directory / scene.name
-    run = _run(scene, work, directory)
+    run = earlier_run(directory) if work.again else run_scene(scene, directory, overrides=work.overrides, say=work.say)
     output = directory / "output"
     template, numbers = message_numbers(run.message)
     unreadable = []
@@ -146,26 +146,16 @@ def produce(scene: SceneDefinition, work: Work) -> Produced:
         outcome,
         files,
         digests(output, files),
-        _inputs(directory / "sim"),
+        digests(directory / "sim", _inputs(directory / "sim")),
         numbers | quality,
         run.versions,
     )
     return Produced(run, golden, truth, unreadable)
 
 
-def _run(scene: SceneDefinition, work: Work, directory: Path) -> SceneRun:
-    if work.again:
-        return earlier_run(directory)
-    return run_scene(scene, directory, overrides=work.overrides, say=work.say)
-
-
-def _inputs(sim: Path) -> dict[str, str]:
-    return {name: digest for part in _INPUTS for name, digest in _named(sim, part).items()}
-
-
-def _named(sim: Path, part: str) -> dict[str, str]:
-    files = [f"{part}/{name}" for name in list_files(sim / part)]
-    return digests(sim, [name for name in files if not name.endswith(".sqlite3")])
+def _inputs(sim: Path) -> list[str]:
+    names = [f"{part}/{name}" for part in _INPUTS for name in list_files(sim / part)]
+    return [name for name in names if not name.endswith(".sqlite3")]
 
 
 def check_scene(scene: SceneDefinition, golden: Golden, work: Work) -> SceneCheck:
@@ -209,5 +199,5 @@ def _diff(golden: Golden, items: Sequence[Item], work: Work, output: Path) -> st
     first = both[0]
     if work.reference is not None:
         reference = work.reference / golden.scene / "output" / first
-        return f"FITS diff of {first}, a: {reference}, b: this run\n{diff_files(reference, output / first)}"
+        return f"FITS diff of {first}, a: {reference}, b: this run\n{diff_files(str(reference), str(output / first))}"
     return f"FITS diff of {first}, a: golden, b: this run\n{diff_descriptions(golden.units[first], output / first)}"

@@ -27,11 +27,6 @@ def is_fits(name: str) -> bool:
     return name.endswith(".fits")
 
 
-def diff_files(reference: Path, product: Path) -> str:
-    """Return astropy's diff of two products; `a` is the reference."""
-    return _report(str(reference), str(product))
-
-
 def diff_descriptions(golden: Sequence[dict[str, Any]], product: Path) -> str:
     """Return astropy's diff of the golden's description, `a`, and that of a product, `b`."""
     try:
@@ -39,7 +34,7 @@ def diff_descriptions(golden: Sequence[dict[str, Any]], product: Path) -> str:
     except (OSError, ValueError, TypeError) as error:
         return f"{product} cannot be read as FITS: {error}"
     heads = [_shapes(number, units, found) for number, units in enumerate(golden)]
-    return "".join(heads) + _report(_as_hdus(golden), _as_hdus(found))
+    return "".join(heads) + diff_files(_as_hdus(golden), _as_hdus(found))
 
 
 def _shapes(number: int, unit: dict[str, Any], found: Sequence[dict[str, Any]]) -> str:
@@ -54,7 +49,8 @@ def _shapes(number: int, unit: dict[str, Any], found: Sequence[dict[str, Any]]) 
     return f"\n HDU {number} {unit.get('shape', 'no data')} -> {other.get('shape', 'no data')}: {what} differ"
 
 
-def _report(first: Any, second: Any) -> str:
+def diff_files(first: Any, second: Any) -> str:
+    """Return astropy's diff of two products, given by path or content; `a` is the first."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

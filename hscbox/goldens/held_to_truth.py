@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from ..errors import HscboxError
-from ..truth.levels import LIMITS, Limit
+from ..truth.levels import LIMITS, Level, Limit
 from ..truth.measures import Measured
 from ..truth.validate import CcdReport, validate_output
 from .compare import Item, Status
@@ -37,7 +37,8 @@ def truth_items(scene: SceneDefinition, outcome: Outcome, directory: Path) -> tu
     except HscboxError as error:
         items.append(Item("truth", "quality", "mismatch", "measured", "not measured", str(error)))
         return items, {}
-    items += [_held(limit, report.numbers[limit.name], scene.truth) for limit in LIMITS if _bound(limit, scene.truth)]
+    level: Level = "floor" if scene.truth.level == "floor" else "target"
+    items += [_held(limit, report.numbers[limit.name], level, scene.truth) for limit in LIMITS if limit.bound(level)]
     return items, _quality(report)
 
 
@@ -46,20 +47,16 @@ def _stated(name: str, wanted: object, found: object) -> Item:
     return Item("truth", name, status, str(wanted), str(found), "as the scene's definition says")
 
 
-def _bound(limit: Limit, rule: TruthRule) -> float | None:
-    return limit.floor if rule.level == "floor" else limit.target
-
-
-def _held(limit: Limit, measured: Measured, rule: TruthRule) -> Item:
+def _held(limit: Limit, measured: Measured, level: Level, rule: TruthRule) -> Item:
     """Compare one number with its bound, moved by the standard errors that the scene allows."""
     margin = rule.standard_errors * measured.error if rule.standard_errors else 0.0
-    distance = limit.distance(measured, "floor" if rule.level == "floor" else "target") + margin
+    distance = limit.distance(measured, level) + margin
     holds = not math.isnan(measured.value) and distance >= 0
     sign = {"least": ">=", "one": "1 +-", "most": "<="}[limit.kind]
     note = f"{limit.unit} n={measured.n}".strip()
     if rule.standard_errors:
         note += f"; bound moved by {rule.standard_errors:g} standard errors of {measured.error:.2g}: {rule.reason}"
-    bound = f"{sign} {_bound(limit, rule):g}"
+    bound = f"{sign} {limit.bound(level):g}"
     return Item("truth", limit.title, "ok" if holds else "mismatch", bound, f"{measured.value:.4g}", note)
 
 

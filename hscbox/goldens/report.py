@@ -11,7 +11,7 @@ from pathlib import Path
 from ..machine.files import write_bytes
 from ..machine.revision import __version__
 from .check import SceneCheck
-from .compare import LISTS, Item
+from .compare import LISTS
 from .failures import SceneFailure
 
 __all__ = ["write_json", "write_junit"]
@@ -56,7 +56,7 @@ def write_junit(path: Path, checks: Sequence[SceneCheck | SceneFailure]) -> None
 
 def _suite(root: ET.Element, check: SceneCheck) -> None:
     seconds = f"{sum(check.run.seconds.values()):.2f}"
-    failures = sum(bool(_wrong(check.of(group))) for group in LISTS)
+    failures = len({item.group for item in check.mismatches})
     suite = ET.SubElement(
         root, "testsuite", name=check.scene, tests=str(len(LISTS)), failures=str(failures), errors="0",
         skipped="0", time=seconds,
@@ -76,13 +76,9 @@ def _failure(root: ET.Element, failure: SceneFailure) -> None:
     ET.SubElement(case, "error", message=_clean(str(failure.error)), type=failure.error.code)
 
 
-def _wrong(items: Sequence[Item]) -> list[Item]:
-    return [item for item in items if item.status == "mismatch"]
-
-
 def _case(suite: ET.Element, check: SceneCheck, group: str, seconds: str) -> None:
     case = ET.SubElement(suite, "testcase", classname=f"hscbox.regress.{check.scene}", name=group, time=seconds)
-    wrong = _wrong(check.of(group))
+    wrong = [item for item in check.mismatches if item.group == group]
     if not wrong:
         return
     failure = ET.SubElement(case, "failure", message=f"{len(wrong)} of {len(check.of(group))} differ", type="mismatch")

@@ -62,11 +62,6 @@ class Exposure:
         """Number of rows."""
         return int(self.image.shape[0])
 
-    @property
-    def bbox(self) -> tuple[int, int, int, int]:
-        """(x0, y0, width, height), with x0 = y0 = 0."""
-        return (0, 0, self.width, self.height)
-
     def copy(self) -> Exposure:
         """Return an exposure with its own pixels and metadata; the other components are immutable and shared."""
         return replace(

@@ -24,7 +24,7 @@ from .mask import mask_bits
 __all__ = ["TRANSITION", "interpolate_boxes", "interpolate_pixels", "prediction_weights"]
 
 TRANSITION = 6
-"""Pixels next to a good one that are predicted; farther ones get the mean of the neighbours or the fallback."""
+"""Pixels next to a good one that are predicted; farther ones get the mean of the neighbours or of all good pixels."""
 
 _LONGEST = 2 * TRANSITION + 1  # in a longer run both ends and the middle are those of this length
 
@@ -62,17 +62,13 @@ def interpolate_boxes(
     variance: Float32Array,
     mask: Int32Array,
     boxes: Sequence[Box],
-    *,
-    fallback: tuple[float, float] | None = None,
 ) -> int:
     """Interpolate, in place, over the pixels of `boxes` (clipped to the image); see `interpolate_pixels`."""
-    height, width = image.shape
+    frame = Box(0, 0, image.shape[1], image.shape[0])
     bad = np.zeros(image.shape, np.bool_)
     for box in boxes:
-        rows = slice(max(box.y0, 0), min(box.y0 + box.height, height))
-        columns = slice(max(box.x0, 0), min(box.x0 + box.width, width))
-        bad[rows, columns] = True
-    return interpolate_pixels(image, variance, mask, bad, fallback=fallback)
+        bad[box.clip(frame).slices] = True
+    return interpolate_pixels(image, variance, mask, bad)
 
 
 def interpolate_pixels(
@@ -80,10 +76,11 @@ def interpolate_pixels(
     variance: Float32Array,
     mask: Int32Array,
     bad: BoolArray,
-    *,
-    fallback: tuple[float, float] | None = None,
 ) -> int:
     """Replace, in place, image and variance of the bad pixels by their linear prediction and set INTRP.
+
+    Where prediction is impossible (in runs at the left or right edge that are wider than `TRANSITION`, beyond that
+    distance from the good side, and in rows without any good pixel) they become the clipped means of the good pixels.
 
     Parameters
     ----------
@@ -92,10 +89,6 @@ def interpolate_pixels(
         by the mean of the neighbours.
     bad
         Pixels to replace; all others are trusted.
-    fallback
-        Image and variance value where prediction is impossible: in runs at the left or right edge that are wider than
-        `TRANSITION`, beyond that distance from the good side, and in rows without any good pixel. By default the
-        clipped means of the good pixels; computed only if needed.
 
     Returns
     -------
@@ -105,9 +98,7 @@ def interpolate_pixels(
     n_bad, needs_fallback = _survey(bad)
     if n_bad == 0:
         return 0
-    value, spread = (0.0, 0.0)
-    if needs_fallback:
-        value, spread = fallback if fallback is not None else _fallback(image, variance, bad)
+    value, spread = _fallback(image, variance, bad) if needs_fallback else (0.0, 0.0)
     _interpolate_rows(image, variance, mask, bad, _tables(), value, spread, np.int32(mask_bits("INTRP")))
     return n_bad
 

@@ -105,11 +105,6 @@ class Psf(ABC):
         xx, yy, xy = self.shape(x, y)
         return math.sqrt(math.sqrt(max(xx * yy - xy * xy, 0.0)))
 
-    def trace_radius(self, x: float | None = None, y: float | None = None) -> float:
-        """Return ((Ixx + Iyy) / 2)^(1/2) [px]."""
-        xx, yy, _ = self.shape(x, y)
-        return math.sqrt((xx + yy) / 2)
-
     def _place(self, x: float | None, y: float | None) -> tuple[float, float]:
         return self._average_position[0] if x is None else x, self._average_position[1] if y is None else y
 

@@ -63,13 +63,9 @@ class KernelPsf(Psf):
 
 def _polynomial(terms: Sequence[float], x: FloatArray, y: FloatArray) -> FloatArray:
     result = np.zeros_like(x)
-    degree, k = 0, 0
-    while k < len(terms):
-        for power in range(degree + 1):
-            if k < len(terms):
-                result += terms[k] * x ** (degree - power) * y**power
-                k += 1
-        degree += 1
+    powers = ((degree - k, k) for degree in range(len(terms)) for k in range(degree + 1))
+    for factor, (i, j) in zip(terms, powers, strict=False):
+        result += factor * x**i * y**j
     return result
 
 

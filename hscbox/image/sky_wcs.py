@@ -107,18 +107,6 @@ class SkyWcs:
         u, v = self._undistort(target_u, target_v)
         return u + self.crpix[0], v + self.crpix[1]
 
-    def local_cd(self, x: float, y: float) -> FloatArray:
-        """Return the derivative (2, 2) of tangent-plane coordinates about (x, y) itself by pixel position [deg/px].
-
-        Rows: east, north. This is the CD matrix of the linear WCS that best follows this one near the pixel.
-        """
-        ra, dec = self.pixel_to_sky(x, y)
-        step = 0.5
-        ras, decs = self.pixel_to_sky(np.array([x + step, x - step, x, x]), np.array([y, y, y + step, y - step]))
-        xi, eta = gnomonic(ras, decs, float(ra), float(dec))
-        xi, eta = np.rad2deg(xi), np.rad2deg(eta)
-        return np.array([[xi[0] - xi[1], xi[2] - xi[3]], [eta[0] - eta[1], eta[2] - eta[3]]]) / (2 * step)
-
     def pixel_area(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """Return the solid angle of pixels [arcsec^2] at positions of any shape."""
         x, y = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))

@@ -14,6 +14,7 @@ from .mask import mask_bits
 
 __all__ = ["bin_image", "make_thumbnail", "stretch"]
 
+_BINNING = 4
 _Q = 20.0
 _RANGE = 5.0
 _BORDER = 2
@@ -34,13 +35,13 @@ def bin_image(image: Float32Array, mask: Int32Array, binning: int) -> tuple[Floa
     return sums / binning**2, union
 
 
-def make_thumbnail(image: Float32Array, mask: Int32Array, binning: int = 4) -> ByteArray:
-    """Return a preview, uint8 (height // binning, width // binning), row 0 first.
+def make_thumbnail(image: Float32Array, mask: Int32Array) -> ByteArray:
+    """Return a preview, uint8 (height // 4, width // 4), row 0 first.
 
     The level 3 sigma below the median is black. Saturated regions take the value of the brightest good pixel if
     their surroundings are bright.
     """
-    pixels, bits = bin_image(image, mask, binning)
+    pixels, bits = bin_image(image, mask, _BINNING)
     saturated = (bits & mask_bits("SAT")) != 0
     good = ((bits & mask_bits("SAT", "BAD", "INTRP")) == 0) & np.isfinite(pixels)
     if not good.any():

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ..numerics.arrays import ByteArray
 from .overlay import Colour
 
-__all__ = ["BACKGROUND", "DIM", "TEXT", "Canvas", "nice_step", "png_of", "text_width"]
+__all__ = ["BACKGROUND", "DIM", "TEXT", "Canvas", "png_of", "round_step", "text_width"]
 
 BACKGROUND: Colour = (24, 25, 29)
 TEXT: Colour = (232, 232, 235)
@@ -33,12 +33,10 @@ def text_width(text: str, size: int) -> int:
     return math.ceil(_font(size).getlength(text))
 
 
-def nice_step(extent: float, count: int) -> int:
-    """Return the smallest of 1, 2, 5, 10, 20, ... that divides `extent` into at most `count` parts."""
-    step = 1
-    while extent / step > count:
-        step = step * 5 // 2 if str(step).startswith("2") else step * 2
-    return step
+def round_step(least: float) -> float:
+    """Return the smallest of ..., 0.5, 1, 2, 5, 10, ... that is not less than `least`, but for rounding."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least * (1 - 1e-9))
 
 
 class Canvas:
@@ -69,15 +67,15 @@ class Canvas:
         x, y, radius = round(x), round(y), round(radius)
         self._draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=colour, width=width)
 
-    def arrow(self, x: float, y: float, dx: float, dy: float, name: str, colour: Colour = TEXT) -> None:
+    def arrow(self, x: float, y: float, dx: float, dy: float, name: str) -> None:
         """Draw an arrow from (x, y) by (dx, dy), dy upwards, with its name beyond its tip."""
         length = math.hypot(dx, dy)
         ux, uy = dx / length, -dy / length
         tip_x, tip_y = x + dx, y - dy
-        self.line(x, y, tip_x, tip_y, colour, 2)
+        self.line(x, y, tip_x, tip_y, TEXT, 2)
         for side in (-1, 1):
-            self.line(tip_x, tip_y, tip_x - 7 * ux - side * 4 * uy, tip_y - 7 * uy + side * 4 * ux, colour, 2)
-        self.text(tip_x + 10 * ux, tip_y + 10 * uy, name, 14, colour, "mm")
+            self.line(tip_x, tip_y, tip_x - 7 * ux - side * 4 * uy, tip_y - 7 * uy + side * 4 * ux, TEXT, 2)
+        self.text(tip_x + 10 * ux, tip_y + 10 * uy, name, 14, TEXT, "mm")
 
 
 def png_of(canvas: Canvas) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..numerics.arrays import FloatArray
-from .canvas import DIM, TEXT, Canvas
+from .canvas import DIM, TEXT, Canvas, round_step
 from .overlay import Colour
 
 __all__ = ["Axes", "robust_limits"]
@@ -29,9 +29,7 @@ def robust_limits(values: FloatArray, least: float) -> tuple[float, float]:
 
 def _ticks(low: float, high: float) -> list[float]:
     """Return round numbers from `low` to `high`, six at the most."""
-    rough = (high - low) / _MOST_TICKS
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
+    step = round_step((high - low) / _MOST_TICKS)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [number * step for number in range(first, last + 1)]
 
@@ -78,15 +76,15 @@ class Axes:
         self.canvas.text(left, self.y + 17, y_label, 12, DIM)
         self.canvas.text(right, bottom + 24, x_label, 12, DIM, "ra")
 
-    def horizontal(self, value: float, colour: Colour = _FRAME) -> None:
+    def horizontal(self, value: float) -> None:
         """Draw a line across the chart."""
         if self.y_limits[0] <= value <= self.y_limits[1]:
-            self.line((self.x_limits[0], value), (self.x_limits[1], value), colour)
+            self.line((self.x_limits[0], value), (self.x_limits[1], value), _FRAME)
 
-    def vertical(self, value: float, colour: Colour = _FRAME) -> None:
+    def vertical(self, value: float) -> None:
         """Draw a line up the chart."""
         if self.x_limits[0] <= value <= self.x_limits[1]:
-            self.line((value, self.y_limits[0]), (value, self.y_limits[1]), colour)
+            self.line((value, self.y_limits[0]), (value, self.y_limits[1]), _FRAME)
 
     def line(self, begin: tuple[float, float], end: tuple[float, float], colour: Colour) -> None:
         """Draw a straight line between two points of the chart."""

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from ..camera.boxes import Box
 from ..camera.distortion import PIXEL_SCALE
-from .canvas import DIM, TEXT, Canvas, nice_step, png_of, text_width
-from .render import Rendered, render
+from .canvas import DIM, TEXT, Canvas, png_of, round_step, text_width
+from .render import render
 from .sheet import LegendEntry, Mark, Panel, Sheet
+from .stretch import Scale
 from .zoom import Zoom
 
 __all__ = ["draw", "zoom_of"]
@@ -51,13 +52,13 @@ def draw(sheet: Sheet) -> bytes:
     for index, panel in enumerate(sheet.panels):
         x = _MARGIN + _LEFT + index * (cell + _GAP)
         place = _Place(Box(x, panel_top, width, height), sheet.region, zoom)
-        rendered = render(panel, sheet.region, zoom, sheet.planes)
+        rgb, scale = render(panel, sheet.region, zoom, sheet.planes)
         canvas.text(x, top, panel.title, 15)
-        canvas.paste(rendered.rgb, x, panel_top)
+        canvas.paste(rgb, x, panel_top)
         _axes(canvas, place, with_rows=index == 0)
         if panel.kind == "image":
             _marks(canvas, place, sheet.marks)
-        _footer(canvas, place, panel, rendered)
+        _footer(canvas, place, panel, scale)
     x = _MARGIN + _LEFT + len(sheet.panels) * (cell + _GAP)
     y = _legend(canvas, x, panel_top, sheet.legend)
     _directions(canvas, x + 36, y + _COMPASS, sheet)
@@ -87,11 +88,11 @@ def _heading(canvas: Canvas, lines: Sequence[str]) -> None:
 
 def _axes(canvas: Canvas, place: _Place, with_rows: bool) -> None:
     box, region = place.box, place.region
-    step = nice_step(region.width, max(2, box.width // 90))
+    step = max(1, int(round_step(region.width / max(2, box.width // 90))))
     for column in range(-(-region.x0 // step) * step, region.x1 + 1, step):
         canvas.line(place.x(column), box.y1 + 1, place.x(column), box.y1 + 6)
         canvas.text(place.x(column), box.y1 + 8, str(column), _SMALL, DIM, "ma")
-    step = nice_step(region.height, max(2, box.height // 70))
+    step = max(1, int(round_step(region.height / max(2, box.height // 70))))
     for row in range(-(-region.y0 // step) * step, region.y1 + 1, step):
         canvas.line(box.x0 - 6, place.y(row), box.x0 - 1, place.y(row))
         if with_rows:
@@ -107,11 +108,11 @@ def _marks(canvas: Canvas, place: _Place, marks: Sequence[Mark]) -> None:
                 canvas.circle(place.x(x), place.y(y), radius, mark.colour)
 
 
-def _footer(canvas: Canvas, place: _Place, panel: Panel, rendered: Rendered) -> None:
+def _footer(canvas: Canvas, place: _Place, panel: Panel, scale: Scale) -> None:
     x, y, width = place.box.x0, place.box.y1 + _TICKS + 6, max(place.box.width, _LEAST_WIDTH)
     ramp_width = min(width, 360)
-    canvas.paste(rendered.scale.ramp(ramp_width)[None].repeat(_RAMP, axis=0), x, y)
-    values = [rendered.scale.value(level) for level in (0.0, 0.5, 1.0)]
+    canvas.paste(scale.ramp(ramp_width)[None].repeat(_RAMP, axis=0), x, y)
+    values = [scale.value(level) for level in (0.0, 0.5, 1.0)]
     texts = _numbers(values)
     for level, anchor, text in zip((0.0, 0.5, 1.0), ("la", "ma", "ra"), texts, strict=True):
         canvas.text(x + level * ramp_width, y + _RAMP + 3, text, _SMALL, TEXT, anchor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +123,7 @@ def _single(butler: Butler, data_id: DataId, dataset: str, planes: Sequence[str]
         request.region is None,
         tuple(planes),
         marks,
-        (*counts, *(source_legend(marks, region) if marks else ())),
+        (*counts, *source_legend(marks, region)),
         *_sky_directions(frame.wcs, region),
     )
     return _finish(sheet, dataset, data_id, ())
@@ -147,7 +147,7 @@ def _comparison(
         request.region is None,
         planes,
         marks,
-        (*_changes(found, region, planes), *(source_legend(marks, region) if marks else ())),
+        (*_changes(found, region, planes), *source_legend(marks, region)),
         *_sky_directions(found.wcs, region),
     )
     return _finish(sheet, found.step, data_id, (_summary(difference[region.slices], found.unit),))
@@ -156,7 +156,7 @@ def _comparison(
 def _finish(sheet: Sheet, what: str, data_id: DataId, notes: tuple[str, ...]) -> Picture:
     region, zoom = sheet.region, zoom_of(sheet)
     place = f"columns {region.x0} to {region.x1}, rows {region.y0} to {region.y1}, {zoom.text()}"
-    whole = Sheet(**{**vars(sheet), "heading": (*sheet.heading, *notes, place)})
+    whole = replace(sheet, heading=(*sheet.heading, *notes, place))
     name = f"{what}-{int(data_id['visit']):07d}-{int(data_id['ccd']):03d}.png"
     legend = tuple(f"{entry.name}: {entry.text}" for entry in sheet.legend)
     return Picture(draw(whole), name, (*notes, place, *legend))

@@ -13,7 +13,7 @@ from ..numerics.arrays import BoolArray, ByteArray, FloatArray
 from ..numerics.constants import SIGMA_PER_IQR
 from ..numerics.statistics import quantiles
 
-__all__ = ["DifferenceScale", "GreyScale", "difference_scale", "grey_scale"]
+__all__ = ["Scale", "difference_scale", "grey_scale"]
 
 _BLACK = -2.5
 _SOFT = 3.0
@@ -26,74 +26,47 @@ _BLUE, _PAPER, _RED = (33.0, 102.0, 222.0), (247.0, 247.0, 247.0), (214.0, 40.0,
 
 
 @dataclass(frozen=True)
-class GreyScale:
-    """Grey levels of an image: nearly linear in the noise, logarithmic far above it."""
+class Scale:
+    """Colours of values by asinh, nearly linear near the origin, logarithmic far from it.
 
-    black: float
-    """Value drawn black."""
-    white: float
-    """Value drawn white."""
-    soft: float
-    """Where the linear part ends, above black."""
+    An image has levels of grey, black at the origin and white above it; a difference is blue below, white at and red
+    above the origin.
+    """
 
-    def rgb(self, pixels: FloatArray) -> ByteArray:
-        """Return colours (..., 3) of pixels (...); what is not finite is black."""
-        distance = np.nan_to_num(pixels, nan=self.black) - self.black
-        level = _level(distance, self.white - self.black, self.soft)
-        grey = np.rint(255.0 * np.clip(level, 0.0, 1.0)).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=-1)
-
-    def ramp(self, n: int) -> ByteArray:
-        """Return n colours (n, 3) that stand for evenly spaced levels of grey, black first."""
-        grey = np.rint(np.linspace(0.0, 255.0, n)).astype(np.uint8)
-        return np.repeat(grey[:, None], 3, axis=-1)
-
-    def value(self, level: float) -> float:
-        """Return the value that is drawn with a level of grey from 0 (black) to 1 (white)."""
-        return self.black + _distance(level, self.white - self.black, self.soft)
-
-
-@dataclass(frozen=True)
-class DifferenceScale:
-    """Colours of a difference: blue below, white at, red above the centre; asinh to both sides."""
-
-    centre: float
-    half_width: float
-    """Distance from the centre that has the full colour."""
+    origin: float
+    """Value drawn black, or white in a difference."""
+    reach: float
+    """Distance from the origin that has the full colour."""
     soft: float
     """Distance to which the scale is nearly linear."""
+    two_sided: bool = False
+    """Whether it is that of a difference."""
 
     def rgb(self, pixels: FloatArray) -> ByteArray:
-        """Return colours (..., 3) of pixels (...); what is not finite is at the centre."""
-        distance = np.nan_to_num(pixels, nan=self.centre) - self.centre
-        return _two_sided(np.clip(_level(distance, self.half_width, self.soft), -1.0, 1.0))
+        """Return colours (..., 3) of pixels (...); what is not a number is at the origin."""
+        distance = np.nan_to_num(pixels, nan=self.origin) - self.origin
+        level = np.arcsinh(distance / self.soft) / np.arcsinh(self.reach / self.soft)
+        return self._colours(np.asarray(np.clip(level, -1.0 if self.two_sided else 0.0, 1.0)))
 
     def ramp(self, n: int) -> ByteArray:
-        """Return n colours (n, 3), the lowest value first."""
-        return _two_sided(np.linspace(-1.0, 1.0, n))
+        """Return n colours (n, 3) that stand for evenly spaced levels, the lowest value first."""
+        # Steps of the 255 levels of grey, whose halves are exact.
+        return self._colours(np.linspace(-1.0, 1.0, n) if self.two_sided else np.linspace(0.0, 255.0, n) / 255.0)
 
-    def value(self, level: float) -> float:
-        """Return the value at a place of the ramp, from 0 (lowest) to 1 (highest)."""
-        return self.centre + _distance(2.0 * level - 1.0, self.half_width, self.soft)
+    def value(self, place: float) -> float:
+        """Return the value that is drawn at a place of the ramp, from 0 (lowest) to 1 (highest)."""
+        level = 2.0 * place - 1.0 if self.two_sided else place
+        return self.origin + self.soft * float(np.sinh(level * float(np.arcsinh(self.reach / self.soft))))
 
-
-def _level(distance: FloatArray, full: float, soft: float) -> FloatArray:
-    """Return the stretched levels of distances, 1 where they are `full`; linear below `soft`."""
-    return np.asarray(np.arcsinh(distance / soft) / np.arcsinh(full / soft))
-
-
-def _distance(level: float, full: float, soft: float) -> float:
-    """Return the distance that has a level: the inverse of `_level`."""
-    return soft * float(np.sinh(level * float(np.arcsinh(full / soft))))
-
-
-def _two_sided(level: FloatArray) -> ByteArray:
-    share = np.abs(level)[..., None]
-    end = np.where(level[..., None] < 0, np.array(_BLUE), np.array(_RED))
-    return np.asarray(np.rint((1.0 - share) * np.array(_PAPER) + share * end), dtype=np.uint8)
+    def _colours(self, level: FloatArray) -> ByteArray:
+        if not self.two_sided:
+            return np.repeat(np.rint(255.0 * level).astype(np.uint8)[..., None], 3, axis=-1)
+        share = np.abs(level)[..., None]
+        end = np.where(level[..., None] < 0, np.array(_BLUE), np.array(_RED))
+        return np.asarray(np.rint((1.0 - share) * np.array(_PAPER) + share * end), dtype=np.uint8)
 
 
-def grey_scale(pixels: FloatArray, good: BoolArray) -> GreyScale:
+def grey_scale(pixels: FloatArray, good: BoolArray) -> Scale:
     """Return a scale for an image of any level.
 
     Black is 2.5 sigma below the median, white the value that 0.3 % of the pixels exceed, at least 4 sigma above the
@@ -109,17 +82,17 @@ def grey_scale(pixels: FloatArray, good: BoolArray) -> GreyScale:
     finite = np.isfinite(pixels)
     chosen = pixels[finite & good] if (finite & good).any() else pixels[finite]
     if chosen.size == 0:
-        return GreyScale(0.0, 1.0, 1.0)
+        return Scale(0.0, 1.0, 1.0)
     low, middle, high, bright = quantiles(chosen, (0.25, 0.5, 0.75, _BRIGHT))
     sigma = SIGMA_PER_IQR * (high - low)
     if sigma <= 0:
         # Most pixels are alike; what little differs sets the scale.
         sigma = float(np.abs(chosen - middle).max()) / _LEAST_WHITE or 1.0
-    white = max(bright, middle + _LEAST_WHITE * sigma)
-    return GreyScale(middle + _BLACK * sigma, white, _SOFT * sigma)
+    black, white = middle + _BLACK * sigma, max(bright, middle + _LEAST_WHITE * sigma)
+    return Scale(black, white - black, _SOFT * sigma)
 
 
-def difference_scale(pixels: FloatArray) -> DifferenceScale:
+def difference_scale(pixels: FloatArray) -> Scale:
     """Return a symmetric scale that one changed pixel in 2,000 exceeds.
 
     The centre is zero, unless nearly all pixels changed by nearly the same amount (an offset such as the overscan):
@@ -128,7 +101,7 @@ def difference_scale(pixels: FloatArray) -> DifferenceScale:
     """
     changed = pixels[np.isfinite(pixels) & (pixels != 0)]
     if changed.size == 0:
-        return DifferenceScale(0.0, 1.0, 1.0)
+        return Scale(0.0, 1.0, 1.0, two_sided=True)
     centre = quantiles(changed, (0.5,))[0]
     common, extreme = quantiles(np.abs(changed - centre), (_COMMON, _EXTREME))
     if changed.size < 0.9 * pixels.size or extreme >= 0.5 * abs(centre):
@@ -136,5 +109,5 @@ def difference_scale(pixels: FloatArray) -> DifferenceScale:
         common, extreme = quantiles(np.abs(changed), (_COMMON, _EXTREME))
     if extreme <= 0:
         # All pixels changed by exactly the same.
-        return DifferenceScale(0.0, abs(float(changed[0])), abs(float(changed[0])))
-    return DifferenceScale(centre, extreme, max(common, extreme / _DYNAMIC))
+        return Scale(0.0, abs(float(changed[0])), abs(float(changed[0])), two_sided=True)
+    return Scale(centre, extreme, max(common, extreme / _DYNAMIC), two_sided=True)

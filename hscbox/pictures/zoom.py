@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,20 +62,16 @@ def block_mean(pixels: FloatArray, size: int) -> FloatArray:
     finite = np.isfinite(pixels)
     if size == 1:
         return np.where(finite, pixels, np.nan)
-    sums, numbers = _sum(np.where(finite, pixels, 0.0), size), _sum(finite.astype(np.float64), size)
+    sums = _blocks(np.add, np.where(finite, pixels, 0.0), size)
     with np.errstate(invalid="ignore"):
-        mean: FloatArray = sums / numbers
-    return mean
-
-
-def _sum(values: FloatArray, size: int) -> FloatArray:
-    rows = np.add.reduceat(values, np.arange(0, values.shape[0], size), axis=0)
-    return np.asarray(np.add.reduceat(rows, np.arange(0, values.shape[1], size), axis=1))
+        return np.asarray(sums / _blocks(np.add, finite.astype(np.float64), size))
 
 
 def block_union(mask: Int32Array, size: int) -> Int32Array:
     """Return all mask bits that any pixel of each block has."""
-    if size == 1:
-        return mask
-    rows = np.bitwise_or.reduceat(mask, np.arange(0, mask.shape[0], size), axis=0)
-    return np.asarray(np.bitwise_or.reduceat(rows, np.arange(0, mask.shape[1], size), axis=1))
+    return mask if size == 1 else _blocks(np.bitwise_or, mask, size)
+
+
+def _blocks(combine: np.ufunc, values: NDArray[Any], size: int) -> NDArray[Any]:
+    rows = combine.reduceat(values, np.arange(0, values.shape[0], size), axis=0)
+    return np.asarray(combine.reduceat(rows, np.arange(0, values.shape[1], size), axis=1))

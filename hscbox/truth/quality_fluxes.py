@@ -9,12 +9,12 @@ from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
 from ..numerics.arrays import FloatArray
 from ..numerics.constants import MAG_PER_RELATIVE
-from .measures import Measured, bootstrapped, median_of, robust_scatter
+from .measures import Measured, bootstrapped
 from .residuals import Table, scaled
 from .selection import Pairs, column
 from .true_frame import Truth
 
-__all__ = ["flux_numbers", "flux_residuals", "trend_numbers"]
+__all__ = ["flux_residuals", "trend_numbers"]
 
 
 # Errors of bright stars do not fall below this (mmag): the model of the PSF limits them, not photons.
@@ -62,18 +62,6 @@ def aperture_difference(sources: SourceCatalog, exposure: Exposure, stars: Pairs
         ours = column(sources, "base_CircularApertureFlux_12_0_flux")[stars.rows]
         difference: FloatArray = -2500 * np.log10(ours / theirs)
     return difference
-
-
-def flux_numbers(stars: Table) -> dict[str, Measured]:
-    """Return zero points, scatter, and how far another program's apertures are off."""
-    return {
-        "psf_zero_point_error": median_of(stars["psf"]),
-        "psf_scatter": robust_scatter(stars["psf_about_median"]),
-        "aperture_zero_point_error": median_of(stars["aperture"]),
-        "aperture_scatter": robust_scatter(stars["aperture_about_median"]),
-        "aperture_against_sep": median_of(stars["aperture_against_sep"]),
-        "aperture_against_sep_scatter": robust_scatter(stars["aperture_against_sep"]),
-    }
 
 
 def trend_numbers(stars: Table) -> dict[str, Measured]:

@@ -7,13 +7,13 @@ import numpy as np
 from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
 from ..numerics.arrays import FloatArray, IntArray
-from .measures import Measured, bootstrapped, median_of, robust_scatter
+from .measures import Measured, bootstrapped, robust_scatter
 from .residuals import Table
 from .selection import Pairs, column, flag
 from .true_frame import Truth
 from .true_shapes import size_and_ellipticity, true_distortion, true_moments
 
-__all__ = ["galaxy_numbers", "galaxy_residuals"]
+__all__ = ["galaxy_residuals", "shape_numbers"]
 
 
 _KRON = "ext_photometryKron_KronFlux"
@@ -55,19 +55,11 @@ def _good(sources: SourceCatalog, rows: IntArray, name: str, ending: str) -> Flo
     return values
 
 
-def galaxy_numbers(table: Table) -> dict[str, Measured]:
-    """Return bias (median) and scatter of fluxes, sizes and ellipticities."""
+def shape_numbers(table: Table) -> dict[str, Measured]:
+    """Return the scatter of both components of the ellipticities, and the response of the corrected ones."""
     components = [np.concatenate([table[f"{name}_e1"], table[f"{name}_e2"]]) for name in ("true", "regauss")]
     return {
-        "kron_bias": median_of(table["kron"]),
-        "kron_scatter": robust_scatter(table["kron"]),
-        "moments_size_bias": median_of(table["size"]),
-        "moments_size_scatter": robust_scatter(table["size"]),
-        "moments_e1_bias": median_of(table["e1"]),
-        "moments_e2_bias": median_of(table["e2"]),
         "moments_e_scatter": robust_scatter(np.concatenate([table["e1"], table["e2"]])),
-        "regauss_e1_bias": median_of(table["regauss_e1"]),
-        "regauss_e2_bias": median_of(table["regauss_e2"]),
         "regauss_response": bootstrapped(_responses, np.stack(components, axis=1), least=12)[0],
         "regauss_e_scatter": robust_scatter(components[1]),
     }

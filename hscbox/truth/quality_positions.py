@@ -7,17 +7,15 @@ import numpy as np
 from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
 from ..numerics.arrays import FloatArray
-from .measures import NOT_MEASURED, Measured, mean_of, rms_of
+from .measures import NOT_MEASURED, Measured
 from .residuals import Table
 from .selection import Pairs
 from .true_frame import Truth
 from .truth_maps import SkyMap, tangent_offsets
 
 __all__ = [
-    "bias_numbers",
     "corner_numbers",
     "corner_residuals",
-    "position_numbers",
     "position_residuals",
     "reference_residuals",
 ]
@@ -68,16 +66,6 @@ def corner_residuals(truth: Truth, exposure: Exposure) -> Table:
     east, north = tangent_offsets(*exposure.wcs.pixel_to_sky(x, y), true.ra, true.dec)
     d_east, d_north = (np.stack([east, north], axis=1) - true.offsets(x, y)).T * _MAS
     return {"x": x, "y": y, "distance": np.hypot(d_east, d_north)}
-
-
-def position_numbers(stars: Table) -> dict[str, Measured]:
-    """Return the rms of both axes."""
-    return {"astrometry_rms_ra": rms_of(stars["ra"]), "astrometry_rms_dec": rms_of(stars["dec"])}
-
-
-def bias_numbers(matched: Table) -> dict[str, Measured]:
-    """Return the bias of both axes beyond that of the references."""
-    return {"astrometry_bias_ra": mean_of(matched["ra"]), "astrometry_bias_dec": mean_of(matched["dec"])}
 
 
 def corner_numbers(corners: Table) -> dict[str, Measured]:

@@ -9,13 +9,13 @@ import numpy as np
 from ..image.exposure import Exposure
 from ..numerics.adaptive_moments import adaptive_moments
 from ..numerics.arrays import FloatArray
-from .measures import Measured, match_within, median_of, rms_of
+from .measures import match_within
 from .residuals import Table
 from .selection import usable
 from .true_frame import Truth
 from .true_shapes import size_and_ellipticity
 
-__all__ = ["psf_numbers", "psf_residuals"]
+__all__ = ["psf_residuals"]
 
 
 def psf_residuals(truth: Truth, exposure: Exposure, used_xy: FloatArray) -> Table:
@@ -46,15 +46,3 @@ def _size_and_ellipticity(stamps: Sequence[FloatArray]) -> tuple[FloatArray, Flo
         found = adaptive_moments(np.ascontiguousarray(stamp, dtype=np.float64), centre, centre)
         moments[number] = found.xx, found.yy, found.xy
     return size_and_ellipticity(*moments.T)
-
-
-def psf_numbers(table: Table) -> dict[str, Measured]:
-    """Return median and rms of the residuals of size and ellipticity."""
-    return {
-        "psf_size_median": median_of(table["size"]),
-        "psf_size_rms": rms_of(table["size"]),
-        "psf_e1_median": median_of(table["e1"]),
-        "psf_e2_median": median_of(table["e2"]),
-        "psf_e1_rms": rms_of(table["e1"]),
-        "psf_e2_rms": rms_of(table["e2"]),
-    }

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..camera.boxes import Box
 from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
 from ..image.mask import mask_bits
 from ..numerics.arrays import FloatArray
 from .cramer_rao import position_bound
-from .measures import Measured, clipped_spread
 from .residuals import Table
 from .selection import Pairs, column, flag
 from .true_frame import Truth
 from .truth_maps import PsfMap
 
-__all__ = ["pull_numbers", "pull_residuals"]
+__all__ = ["pull_residuals"]
 
 
 _FLUXES = {"psf": "slot_PsfFlux", "kron": "ext_photometryKron_KronFlux"}
@@ -62,20 +62,6 @@ def _bounds(truth: Truth, exposure: Exposure, stars: Pairs) -> FloatArray:
 
 
 def _box(exposure: Exposure, x: float, y: float) -> tuple[slice, slice]:
-    column, row = round(x), round(y)
-    return (
-        slice(max(row - _SKY_HALF_WIDTH, 0), min(row + _SKY_HALF_WIDTH + 1, exposure.height)),
-        slice(max(column - _SKY_HALF_WIDTH, 0), min(column + _SKY_HALF_WIDTH + 1, exposure.width)),
-    )
-
-
-def pull_numbers(table: Table) -> dict[str, Measured]:
-    """Return the spread of all pulls: 1 for honest errors, and 1 for centroids as good as can be."""
-    return {
-        "psf_pull": clipped_spread(table["psf"]),
-        "kron_pull": clipped_spread(table["kron"]),
-        "centroid_pull_x": clipped_spread(table["x"]),
-        "centroid_pull_y": clipped_spread(table["y"]),
-        "centroid_bound_x": clipped_spread(table["x_bound"]),
-        "centroid_bound_y": clipped_spread(table["y_bound"]),
-    }
+    size = 2 * _SKY_HALF_WIDTH + 1
+    around = Box(round(x) - _SKY_HALF_WIDTH, round(y) - _SKY_HALF_WIDTH, size, size)
+    return around.clip(Box(0, 0, exposure.width, exposure.height)).slices

@@ -8,12 +8,12 @@ from scipy.spatial import cKDTree
 from ..catalog.source_catalog import SourceCatalog
 from ..image.exposure import Exposure
 from ..numerics.constants import FWHM_PER_SIGMA
-from .measures import Measured, fraction, match_within
+from .measures import match_within
 from .residuals import Table
 from .selection import expected_snr, fwhm_of, leaves, usable
 from .true_frame import Truth
 
-__all__ = ["detection_numbers", "detection_residuals"]
+__all__ = ["detection_residuals"]
 
 
 def detection_residuals(truth: Truth, sources: SourceCatalog, exposure: Exposure) -> tuple[Table, Table]:
@@ -41,11 +41,3 @@ def detection_residuals(truth: Truth, sources: SourceCatalog, exposure: Exposure
     pure, _ = match_within(positions[faint], true_xy[drawn], fwhm)
     found = (distance <= own_fwhm[wanted]).astype(np.float64)
     return {"found": found}, {"pure": pure.astype(np.float64)}
-
-
-def detection_numbers(true: Table, rows: Table) -> dict[str, Measured]:
-    """Return completeness near S/N 20 and purity near S/N 7."""
-    return {
-        "completeness_sn20": fraction(true["found"] == 1),
-        "purity_sn7": fraction(rows["pure"] == 1),
-    }

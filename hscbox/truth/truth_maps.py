@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..camera.geometry import scaled_position
+from ..image.psf import polynomial_basis
 from ..image.sky_wcs import gnomonic
 from ..numerics.arrays import FloatArray
 from .true_frame import Truth
@@ -23,7 +24,7 @@ _PSF_ORDER = 3
 def _terms(x: FloatArray, y: FloatArray, order: int) -> FloatArray:
     """Return the powers u**i v**j, i + j <= order, of scaled positions: (n, terms)."""
     u, v = scaled_position(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
-    return np.stack([u**i * v**j for i in range(order + 1) for j in range(order + 1 - i)], axis=1)
+    return polynomial_basis(v, u, order)
 
 
 @dataclass(frozen=True)

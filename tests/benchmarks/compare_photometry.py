@@ -41,7 +41,8 @@ from hscbox.image.psf import PsfexPsf
 from hscbox.numerics.constants import SIGMA_PER_IQR
 from hscbox.products.boost import read_boost
 from hscbox.truth.measures import match_within
-from hscbox.truth.quality_psf import psf_numbers, psf_residuals
+from hscbox.truth.quality_psf import psf_residuals
+from hscbox.truth.scores import table_numbers
 from hscbox.truth.selection import expected_snr
 from hscbox.truth.true_frame import Truth, read_truth, truth_directories
 
@@ -246,7 +247,7 @@ def compare(frame: Frame) -> Comparison:
         f"{seconds[0]:.1f}, PSFEx {seconds[1]:.1f}, Source Extractor with PSF fluxes {seconds[2]:.1f}"
     ]
     for program, psf in (("hscbox", frame.exposure.psf), ("PSFEx", model)):
-        numbers = psf_numbers(psf_residuals(truth, replace(frame.exposure, psf=psf), frame.used_xy))
+        numbers = table_numbers("psf", psf_residuals(truth, replace(frame.exposure, psf=psf), frame.used_xy))
         notes.append(
             f"PSF of {program}: " + ", ".join(f"{k[4:]} {v.value:.4f} +- {v.error:.4f}" for k, v in numbers.items())
         )

@@ -40,8 +40,9 @@ from hscbox.simulate.psf_model import TruePsf
 from hscbox.simulate.scene import Scene
 from hscbox.simulate.sources import scene_sources
 from hscbox.truth.measures import match_within
-from hscbox.truth.quality_fluxes import flux_numbers, flux_residuals
-from hscbox.truth.quality_positions import position_numbers, position_residuals
+from hscbox.truth.quality_fluxes import flux_residuals
+from hscbox.truth.quality_positions import position_residuals
+from hscbox.truth.scores import table_numbers
 from hscbox.truth.selection import bright_stars, leaves
 from hscbox.truth.true_frame import Truth
 
@@ -189,8 +190,8 @@ def score(row: Row, scene: Scene, directory: Path) -> None:
     catalog = read_catalog(next(directory.glob("out/*/*/output/SRC-*.fits")))
     truth = survey_truth(scene)
     stars = bright_stars(truth, catalog, exposure)
-    positions = position_numbers(position_residuals(truth, catalog, exposure, stars))
-    fluxes = flux_numbers(flux_residuals(truth, catalog, exposure, stars))
+    positions = table_numbers("positions", position_residuals(truth, catalog, exposure, stars))
+    fluxes = table_numbers("bright_stars", flux_residuals(truth, catalog, exposure, stars))
     for name, value in (positions | fluxes).items():
         row.numbers[name], row.numbers[f"{name}_error"] = value.value, value.error
     single = catalog.subset(leaves(catalog))

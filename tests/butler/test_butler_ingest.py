@@ -414,5 +414,5 @@ def test_completeness_names_what_is_missing(repository: Path, make_raw):
     ccds = [0, 1, 2, 50, 104, 111]
     report = ingest_images(repository, [str(make_raw(f"raw/{c}.fits", DET_ID=c)) for c in ccds])
     (visit,) = report.completeness
-    assert (visit.visit, visit.science, visit.focus, visit.complete) == (40984, 4, 2, False)
+    assert (visit.visit, visit.science, visit.focus) == (40984, 4, 2)
     assert compact_numbers(visit.missing) == "3..49^51..103^105..110"

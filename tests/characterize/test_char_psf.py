@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fixtures.footprints import footprint_of, make_peaks
 
-from hscbox.catalog.footprint import Footprint, make_peaks
 from hscbox.characterize.lanczos import (
     gram_matrices,
     normal_product,
@@ -221,7 +221,7 @@ def test_stamps_and_their_masks():
     exposure.mask[41, 41] |= mask_bits("SAT")
     footprint_mask = np.zeros((80, 90), bool)
     footprint_mask[36:45, 36:45] = True
-    footprint = Footprint.from_mask(footprint_mask, peaks=make_peaks([40, 44], [40, 40], [9.0, 3.0]))
+    footprint = footprint_of(footprint_mask, peaks=make_peaks([40, 44], [40, 40], [9.0, 3.0]))
     x, y = np.array([40.3]), np.array([39.8])
     assert has_stamp(np.array([20.0, 19.4]), np.array([40.0, 40.0]), 41, 90, 80).tolist() == [True, False]
     found = extract_candidates(exposure, x, y, [footprint], np.array([1.0]), 41)
@@ -238,7 +238,7 @@ def test_pixels_that_are_not_finite_are_bad_and_zero():
     image = np.ones((41, 41), np.float32)
     image[3, 4], image[20, 21] = np.nan, np.inf
     exposure = Exposure(image, np.zeros((41, 41), np.int32), np.ones((41, 41), np.float32))
-    footprint = Footprint.from_mask(np.ones((41, 41), bool), peaks=make_peaks([20], [20], [9.0]))
+    footprint = footprint_of(np.ones((41, 41), bool), peaks=make_peaks([20], [20], [9.0]))
     found = extract_candidates(exposure, np.array([20.0]), np.array([20.0]), [footprint], np.array([1.0]), 41)
     assert found.stamps.sum() == 41 * 41 - 2 and (~found.good[0]).sum() == 2
     assert not found.good[0, 3, 4] and found.stamps[0, 3, 4] == found.stamps[0, 20, 21] == 0

@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 
 from hscbox.cli import classic
 from hscbox.cli.arguments import parse_process_ccd
-from hscbox.cli.ingest_calibs import ingest_calibs
-from hscbox.cli.ingest_images import ingest_images
+from hscbox.cli.ingest import ingest_calibs, ingest_images
 from hscbox.cli.ingest_output import config_options
 from hscbox.cli.mount import mount
 from hscbox.cli.query import query

@@ -114,12 +114,12 @@ def test_wide_run_at_an_edge_falls_back_to_the_clipped_mean(side: str) -> None:
     assert result[20 - TRANSITION] != result[0]
 
 
-def test_row_without_good_pixels_and_explicit_fallback() -> None:
-    image, variance, mask = planes(np.ones((3, 9)))
+def test_row_without_good_pixels_takes_the_mean_of_the_others() -> None:
+    image, variance, mask = planes(np.outer([2.0, 777.0, 4.0], np.ones(9)))
     bad = np.zeros(image.shape, bool)
     bad[1] = True
-    interpolate_pixels(image, variance, mask, bad, fallback=(12.5, 3.0))
-    assert np.all(image[1] == 12.5) and np.all(variance[1] == 3.0) and np.all(mask[1] == INTRP)
+    interpolate_pixels(image, variance, mask, bad)
+    assert image[1] == pytest.approx(3.0) and variance[1] == pytest.approx(4.0) and np.all(mask[1] == INTRP)
     everything = np.ones(image.shape, bool)
     interpolate_pixels(image, variance, mask, everything)
     assert np.all(image == 0.0)

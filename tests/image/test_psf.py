@@ -50,7 +50,6 @@ def test_components_reproduce_the_moments_of_the_gaussian_they_sample() -> None:
     # Interpolation with a kernel of finite width blurs by a few 1e-3 px^2.
     assert psf.shape(3.0, 4.0) == pytest.approx((4.5, 3.2, 0.7), abs=5e-3)
     assert psf.determinant_radius() == pytest.approx((4.5 * 3.2 - 0.7**2) ** 0.25, abs=2e-3)
-    assert psf.trace_radius() == pytest.approx(np.sqrt((4.5 + 3.2) / 2), abs=2e-3)
 
 
 def test_kernel_image_takes_every_second_sample() -> None:

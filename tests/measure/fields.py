@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from fixtures.footprints import footprint_of, make_peaks
 
-from hscbox.catalog.footprint import Footprint, make_peaks
+from hscbox.catalog.footprint import Footprint
 from hscbox.catalog.schema import Schema
 from hscbox.catalog.source_catalog import SourceCatalog, make_minimal_schema
 from hscbox.image.exposure import Exposure
@@ -30,7 +31,7 @@ def disc(shape: tuple[int, int], x: float, y: float, radius: float = 12.0) -> Fo
     """Return a round footprint with one peak at the nearest pixel."""
     v, u = np.mgrid[: shape[0], : shape[1]]
     peak = make_peaks([np.floor(x + 0.5)], [np.floor(y + 0.5)], [1.0])
-    return Footprint.from_mask(np.hypot(u - x, v - y) < radius, peaks=peak)
+    return footprint_of(np.hypot(u - x, v - y) < radius, peaks=peak)
 
 
 def exposure_of(image: np.ndarray, variance: float = 1.0, psf=None) -> Exposure:

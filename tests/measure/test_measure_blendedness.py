@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.stats
+from fixtures.footprints import make_peaks
 
-from hscbox.catalog.footprint import Footprint, HeavyPixels, make_peaks
+from hscbox.catalog.footprint import Footprint, HeavyPixels
 from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.measure.plugins.blendedness import _bias
 

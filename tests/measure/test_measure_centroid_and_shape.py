@@ -4,8 +4,8 @@ import galsim
 import numpy as np
 import pytest
 import scipy.optimize
+from fixtures.footprints import footprint_of, make_peaks
 
-from hscbox.catalog.footprint import Footprint, make_peaks
 from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.image.psf import GaussianPsf
 from hscbox.measure.plugins.sdss_shape import moment_errors
@@ -74,7 +74,7 @@ def test_centroid_outside_of_the_footprint_is_reset():
     task, schema = task_for()
     task.config.doReplaceWithNoise = False
     catalog = SourceCatalog(schema, 1)
-    catalog.footprints = [Footprint.from_mask(mask, peaks=make_peaks([70], [60], [1.0]))]
+    catalog.footprints = [footprint_of(mask, peaks=make_peaks([70], [60], [1.0]))]
     task.run(catalog=catalog, exposure=exposure_of(image), exposure_id=1)
     assert catalog["base_SdssCentroid_flag_resetToPeak"][0]
     assert catalog["base_SdssCentroid_flag"][0]

@@ -4,8 +4,9 @@ import logging
 
 import numpy as np
 import pytest
+from fixtures.footprints import make_peaks
 
-from hscbox.catalog.footprint import Footprint, HeavyPixels, make_peaks
+from hscbox.catalog.footprint import Footprint, HeavyPixels
 from hscbox.catalog.schema import Schema
 from hscbox.catalog.source_catalog import SourceCatalog, make_minimal_schema
 from hscbox.errors import ConfigError, PsfFitError

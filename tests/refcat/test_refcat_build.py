@@ -67,7 +67,7 @@ def test_truth_of_a_simulated_frame(form: str, simulated: SourceCatalog, jansky:
     assert list(built.shards) == shards
     ra, dec = (float(np.degrees(np.median(simulated[name]))) for name in ("coord_ra", "coord_dec"))
     mine, theirs = (
-        load_region(directory_reader(root), 7, ra, dec, 0.05).catalog.sorted("id")
+        load_region(directory_reader(root), 7, ra, dec, 0.05).sorted("id")
         for root in (built.path, tmp_path / "simulated")
     )
     assert len(mine) > 100

@@ -108,14 +108,14 @@ def test_reference_catalogue_matches_the_truth(dataset: Path) -> None:
     assert read_reference_config(directory).depth == 7
     region = load_region(directory_reader(directory), 7, 35.045, -4.759, 0.126)
     sources = fits.getdata(truth_directory(dataset, SCENE) / "sources.fits")
-    rows = {int(number): row for row, number in enumerate(region.catalog["id"])}
+    rows = {int(number): row for row, number in enumerate(region["id"])}
     bright = sources[sources["magnitude"] < 20.5]
-    bright = bright[np.isin(bright["id"], region.catalog["id"])]
+    bright = bright[np.isin(bright["id"], region["id"])]
     assert len(bright) > 20
     index = [rows[int(number)] for number in bright["id"]]
-    difference = np.degrees(region.catalog["coord_dec"][index]) - bright["dec"]
+    difference = np.degrees(region["coord_dec"][index]) - bright["dec"]
     assert 0.0 < difference.std() * 3.6e6 < 20.0
-    r, i = (8.9 - 2.5 * np.log10(region.catalog[f"{band}_flux"][index]) for band in "ri")
+    r, i = (8.9 - 2.5 * np.log10(region[f"{band}_flux"][index]) for band in "ri")
     predicted = r + 0.00279757 + 0.02093734 * (r - i) - 0.01877566 * (r - i) ** 2
     assert np.median(predicted - bright["magnitude"]) == pytest.approx(0.0, abs=0.01)
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from hscbox.truth.quality_classes import class_numbers, class_residuals
-from hscbox.truth.quality_galaxies import galaxy_numbers, galaxy_residuals
+from hscbox.truth.quality_galaxies import galaxy_residuals
+from hscbox.truth.scores import table_numbers
 from hscbox.truth.selection import Pairs
 from hscbox.truth.true_shapes import size_and_ellipticity, true_distortion, true_moments
 from hscbox.truth.truth_maps import PsfMap
@@ -83,7 +84,7 @@ def test_biases_of_galaxies_come_out() -> None:
     for row, moments in zip(chosen, true_moments(truth, chosen), strict=True):
         for end, moment in zip(("xx", "yy", "xy"), moments, strict=True):
             sources[f"ext_shapeHSM_HsmSourceMoments_{end}"][row] = 1.04 * moment
-    few = galaxy_numbers(galaxy_residuals(truth, sources, made.exposure, Pairs(chosen, chosen)))
+    few = table_numbers("galaxies", galaxy_residuals(truth, sources, made.exposure, Pairs(chosen, chosen)))
     # Moments 4 % too large are a radius 2 % too large.
     assert few["moments_size_bias"].value == pytest.approx(100 * (math.sqrt(1.04) - 1), abs=1e-6)
     assert few["moments_e1_bias"].value == pytest.approx(0.0, abs=1e-9)
@@ -100,7 +101,7 @@ def test_shapes_that_a_catalogue_lacks_are_not_measured() -> None:
     made = frame((60.0, 200.0), complete=False)
     some = np.arange(3)
     truth = replace(made.truth, half_light_radius_px=np.full(len(made.truth.x), 2.0))
-    numbers = galaxy_numbers(galaxy_residuals(truth, made.sources, made.exposure, Pairs(some, some)))
+    numbers = table_numbers("galaxies", galaxy_residuals(truth, made.sources, made.exposure, Pairs(some, some)))
     assert all(math.isnan(number.value) and number.n == 0 for number in numbers.values())
 
 

@@ -13,11 +13,12 @@ from hscbox.image.sky_wcs import SkyWcs
 from hscbox.truth.cramer_rao import position_bound
 from hscbox.truth.levels import LIMITS
 from hscbox.truth.measures import clipped_spread, mean_of, median_of, robust_scatter
-from hscbox.truth.quality_fluxes import flux_numbers, flux_residuals, trend_numbers
-from hscbox.truth.quality_positions import corner_numbers, corner_residuals, position_numbers, position_residuals
-from hscbox.truth.quality_psf import psf_numbers, psf_residuals
-from hscbox.truth.quality_pulls import pull_numbers, pull_residuals
+from hscbox.truth.quality_fluxes import flux_residuals, trend_numbers
+from hscbox.truth.quality_positions import corner_numbers, corner_residuals, position_residuals
+from hscbox.truth.quality_psf import psf_residuals
+from hscbox.truth.quality_pulls import pull_residuals
 from hscbox.truth.residuals import pooled
+from hscbox.truth.scores import table_numbers
 from hscbox.truth.selection import Pairs, bright_stars, expected_snr, isolated_stars, trend_stars
 
 from .stars import GAIN, SIGMA, VARIANCE, WCS, frame, gaussian
@@ -77,7 +78,7 @@ def test_apertures_against_those_of_another_program():
         image[rows, columns] += flux / (2 * np.pi * SIGMA**2) * np.exp(-((u - x) ** 2 + (v - y) ** 2) / 2 / SIGMA**2)
     made.sources["aperture_flux"] = made.truth.flux * 10 ** (-0.4 * rng.normal(4.0, 2.0, len(made.truth.x)) / 1000)
     stars = bright_stars(made.truth, made.sources, made.exposure)
-    numbers = flux_numbers(flux_residuals(made.truth, made.sources, made.exposure, stars))
+    numbers = table_numbers("bright_stars", flux_residuals(made.truth, made.sources, made.exposure, stars))
     for name, value in (("aperture_against_sep", 4.0), ("aperture_against_sep_scatter", 2.0)):
         assert abs(numbers[name].value - value) < 3.5 * numbers[name].error, name
         assert numbers[name].error < 0.2
@@ -96,7 +97,7 @@ def test_zero_points_and_scatter_of_two_frames():
             made.sources[f"{column}_flux"] = made.truth.flux * 10 ** (-0.4 * difference / 1000)
         stars = bright_stars(made.truth, made.sources, made.exposure)
         parts.append({"stars": flux_residuals(made.truth, made.sources, made.exposure, stars)})
-    one, both = flux_numbers(parts[0]["stars"]), flux_numbers(pooled(parts)["stars"])
+    one, both = (table_numbers("bright_stars", part["stars"]) for part in (parts[0], pooled(parts)))
     assert one["psf_zero_point_error"].value == pytest.approx(5.0, abs=0.3)
     assert one["aperture_zero_point_error"].value == pytest.approx(5.0, abs=0.9)
     # The scatter of two frames is that within each of them.
@@ -112,7 +113,7 @@ def test_corners_see_an_offset_and_a_wrong_scale():
         7.0, abs=0.02
     )
     stars = Pairs(made.stars, made.stars)
-    rms = position_numbers(position_residuals(made.truth, made.sources, exposure, stars))
+    rms = table_numbers("positions", position_residuals(made.truth, made.sources, exposure, stars))
     assert rms["astrometry_rms_dec"].value == pytest.approx(7.0, abs=0.01)
     assert rms["astrometry_rms_ra"].value == pytest.approx(0.0, abs=0.01)
     # 1e-5 of the distance from (600, 800) to the corners (0, 0), 168 mas a pixel.
@@ -147,7 +148,7 @@ def test_pulls_of_errors_that_are_too_small():
         sources[f"centroid_{axis}Sigma"] = bound
     stars = isolated_stars(truth, sources, made.exposure, (20.0, 250.0))
     assert len(stars.rows) == n
-    numbers = pull_numbers(pull_residuals(truth, sources, made.exposure, stars))
+    numbers = table_numbers("pulls", pull_residuals(truth, sources, made.exposure, stars))
     for name, value in {
         "psf_pull": 1.25,
         "kron_pull": 0.8,
@@ -194,7 +195,7 @@ def test_psf_model_that_is_one_per_cent_too_large():
     radius = math.sqrt(2.0 * 2.1)
     exposure = replace(made.exposure, psf=GaussianPsf(41, 1.01 * radius))
     table = psf_residuals(truth, exposure, truth.psf_xy[:3])
-    numbers = psf_numbers(table)
+    numbers = table_numbers("psf", table)
     assert len(table["size"]) == len(truth.psf_xy) - 3
     assert numbers["psf_size_median"].value == pytest.approx(1.0, abs=0.02)
     assert numbers["psf_size_rms"].value == pytest.approx(1.0, abs=0.02)
@@ -207,7 +208,7 @@ def test_psf_model_that_is_one_per_cent_too_large():
 def test_columns_that_a_catalogue_lacks_are_not_measured():
     made = frame((25.0, 240.0), complete=False)
     stars = isolated_stars(made.truth, made.sources, made.exposure, (20.0, 250.0))
-    numbers = pull_numbers(pull_residuals(made.truth, made.sources, made.exposure, stars))
+    numbers = table_numbers("pulls", pull_residuals(made.truth, made.sources, made.exposure, stars))
     assert math.isnan(numbers["kron_pull"].value) and numbers["kron_pull"].n == 0
     limit = next(limit for limit in LIMITS if limit.name == "kron_pull")
     assert limit.holds(numbers["kron_pull"], "floor") and not limit.holds(numbers["kron_pull"], "target")

@@ -10,7 +10,7 @@ from ...butler.repository import open_repository
 from ...errors import HscboxError
 from ...machine.mounts import Dangling, bind_flags
 from ..finding import Context, Finding, State
-from ..links import LinkSurvey, survey
+from ..links import survey
 
 __all__ = ["check_links", "check_repository", "worst_link"]
 
@@ -27,14 +27,12 @@ def check_repository(context: Context) -> Iterator[Finding]:
     except HscboxError as error:
         yield Finding("repository", State.FAIL, error.message, error.remedy)
         return
-    missing = [
-        what
-        for what, path in (
-            ("no registry.sqlite3", repository.registry_path or _parents_registry(root)),
-            ("no CALIB with a registry", repository.calib_registry_path or _parents_calib(root)),
-        )
-        if path is None
-    ]
+    chain = (repository, *repository.parents)
+    missing = []
+    if not any(place.registry_path for place in chain):
+        missing.append("no registry.sqlite3")
+    if not any(place.calib_registry_path for place in chain):
+        missing.append("no CALIB with a registry")
     if missing:
         yield Finding(
             "repository",
@@ -46,14 +44,6 @@ def check_repository(context: Context) -> Iterator[Finding]:
         yield Finding("repository", State.OK, f"{root}, registry of raws and of calibrations")
 
 
-def _parents_registry(root: Path) -> Path | None:
-    return next((p.registry_path for p in open_repository(root).parents if p.registry_path), None)
-
-
-def _parents_calib(root: Path) -> Path | None:
-    return next((p.calib_registry_path for p in open_repository(root).parents if p.calib_registry_path), None)
-
-
 def check_links(context: Context) -> Iterator[Finding]:
     """Say which links of the repository lead to nothing, and what to bind."""
     if context.repository is None:
@@ -62,7 +52,7 @@ def check_links(context: Context) -> Iterator[Finding]:
     if not root.is_dir():
         return
     found = survey(root)
-    scope = _scope(found)
+    scope = f"{found.looked} links followed, in {found.directories} of {found.all_directories} directories"
     if not found.broken:
         yield Finding("links", State.OK, f"all lead somewhere ({scope})")
         return
@@ -88,10 +78,6 @@ def check_links(context: Context) -> Iterator[Finding]:
         yield Finding("links", State.FAIL, f"{broken.problem} ({scope})", broken.remedy)
     if len(gone) > _SHOWN:
         yield Finding("links", State.FAIL, f"{len(gone) - _SHOWN} more links lead to nothing")
-
-
-def _scope(found: LinkSurvey) -> str:
-    return f"{found.looked} links followed, in {found.directories} of {found.all_directories} directories"
 
 
 def worst_link(broken: list[Dangling]) -> Dangling | None:

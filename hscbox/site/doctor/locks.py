@@ -31,9 +31,7 @@ import fcntl, sys
 with open(sys.argv[1], "r+b") as stream:
     try:
         fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.exit(11)
-    except PermissionError:
+    except (BlockingIOError, PermissionError):
         sys.exit(11)
 """
 _KEPT_OUT = 11

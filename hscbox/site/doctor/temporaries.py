@@ -55,7 +55,7 @@ def check_temporaries(context: Context) -> Iterator[Finding]:
     yield from _journals(root)
     found, directories = stale_files(root, time.time() - _HOUR)
     scope = f"{directories} directories looked at"
-    last = [path for path in found if _is_last_copy(path)]
+    last = [path for path in found if not os.path.lexists(_original(path))]
     for path in last[:_SHOWN]:
         original = _original(path)
         yield Finding(
@@ -87,10 +87,6 @@ def _original(path: Path) -> Path:
     """Return where a file that was set aside stood; any other path is its own."""
     name = _SET_ASIDE.fullmatch(path.name)
     return path.with_name(name[1]) if name else path
-
-
-def _is_last_copy(path: Path) -> bool:
-    return not os.path.lexists(_original(path))
 
 
 def _journals(root: Path) -> Iterator[Finding]:
