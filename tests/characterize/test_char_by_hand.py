@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from hscbox.characterize.psf_determiner import PsfDeterminerConfig, determine_ps
 from hscbox.characterize.psf_fit import Stars, fit_profile, fluxes_and_models, stamp_weights
 from hscbox.characterize.psf_profile import Profile, profile_modes, sampled_profile
 from hscbox.characterize.star_selector import ObjectSizeStarSelectorConfig
-from hscbox.characterize.task import CharacterizeImageConfig, InstallSimplePsfConfig
+from hscbox.characterize.task import CharacterizeImageConfig, CharacterizeImageTask, InstallSimplePsfConfig
+from hscbox.image.exposure import Exposure
+from hscbox.image.psf import GaussianPsf
 
 from .stars import GAIN, SKY_SIGMA, simulate
 
@@ -58,6 +61,19 @@ def test_numbers_of_the_configuration() -> None:
     simple = numbers(InstallSimplePsfConfig)
     assert simple == {"fwhm": (pytest.approx(1.5 * 2.354820045), 0.5, None), "width": (11, 1, None)}
     assert numbers(CharacterizeImageConfig)["psfIterations"] == (2, 1, None)
+
+
+def test_a_gaussian_stands_in_for_the_psf() -> None:
+    blank = np.zeros((80, 90), np.float32)
+    exposure = Exposure(blank, blank.astype(np.int32), blank)
+    task = SimpleNamespace(config=CharacterizeImageConfig())
+    CharacterizeImageTask._install_simple_psf(task, exposure)
+    assert exposure.psf.size == 11 and exposure.psf.determinant_radius() == pytest.approx(1.5, rel=0.01)
+    # Of the size of the one that is there, if there is one.
+    exposure.psf = GaussianPsf(41, 2.5)
+    task.config.installSimplePsf.fwhm = 9.0
+    CharacterizeImageTask._install_simple_psf(task, exposure)
+    assert exposure.psf.size == 41 and exposure.psf.determinant_radius() == pytest.approx(2.5, rel=0.01)
 
 
 def test_variance_of_a_stars_pixels() -> None:
