@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fixtures.footprints import footprint_of, make_peaks
 from settings import numbers
 
-from hscbox.catalog.footprint import Footprint, make_peaks
 from hscbox.characterize.lanczos import resampling_taps
 from hscbox.characterize.measure_apcorr import ApCorrFieldConfig, MeasureApCorrConfig, fit_correction
 from hscbox.characterize.measure_psf import MeasurePsfConfig
@@ -128,11 +128,11 @@ def test_neighbours_and_their_rims() -> None:
 
 def test_pixels_nearer_to_another_peak_on_a_footprint_that_leaves_the_stamp() -> None:
     everywhere = np.ones((60, 60), bool)
-    footprint = Footprint.from_mask(everywhere, peaks=make_peaks([30, 37], [30, 33], [9.0, 3.0]))
+    footprint = footprint_of(everywhere, peaks=make_peaks([30, 37], [30, 33], [9.0, 3.0]))
     masked = _other_peaks(footprint, 20, 20, 21)
     y, x = np.mgrid[20:41, 20:41]
     assert (masked == (np.hypot(x - 37, y - 33) < np.hypot(x - 30, y - 30))).all()
-    alone = Footprint.from_mask(everywhere, peaks=make_peaks([30], [30], [9.0]))
+    alone = footprint_of(everywhere, peaks=make_peaks([30], [30], [9.0]))
     assert not _other_peaks(alone, 20, 20, 21).any()
 
 

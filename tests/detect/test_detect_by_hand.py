@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fixtures.footprints import footprint_of, make_peaks
 from scipy import ndimage
 
-from hscbox.catalog.footprint import Footprint, make_peaks
 from hscbox.detect.cell_statistics import cell_statistics
 from hscbox.detect.cosmic_ray_steepness import any_around, is_steep
 from hscbox.detect.cosmic_ray_values import replace_pixels
@@ -115,7 +115,7 @@ def test_peaks_are_local_maxima_off_the_border(border: int) -> None:
 def test_peaks_of_a_saturated_star_become_one_in_the_middle_of_its_core() -> None:
     mask = np.zeros((60, 70), np.int32)
     mask[30:35, 40:47] = mask_bits("SAT")
-    footprint = Footprint.from_mask(
+    footprint = footprint_of(
         np.hypot(*np.mgrid[-32:28, -43:27]) < 14.0, peaks=make_peaks([40, 47, 52], [29, 35, 25], [900.0, 800.0, 50.0])
     )
     peaks = join_saturated_peaks(mask, footprint, mask_bits("SAT")).peaks
@@ -127,7 +127,7 @@ def test_peaks_of_a_saturated_star_become_one_in_the_middle_of_its_core() -> Non
 def test_of_peaks_on_a_trail_the_brightest_stays() -> None:
     mask = np.zeros((60, 70), np.int32)
     mask[10:50, 40:42] = mask[29:32, 37:45] = mask_bits("SAT")
-    footprint = Footprint.from_mask(mask != 0, peaks=make_peaks([40, 41, 41], [12, 47, 16], [900.0, 800.0, 700.0]))
+    footprint = footprint_of(mask != 0, peaks=make_peaks([40, 41, 41], [12, 47, 16], [900.0, 800.0, 700.0]))
     peaks = join_saturated_peaks(mask, footprint, mask_bits("SAT")).peaks
     assert peaks["i_x"].tolist() == [40] and peaks["i_y"].tolist() == [12]
 
@@ -141,7 +141,7 @@ def test_contrast_of_peaks_is_that_of_the_convolved_image() -> None:
     contrast = ndimage.maximum_filter(ndimage.correlate(image.astype(float), kernel, mode="constant"), 3)
     contrast /= np.sqrt(variance * np.sum(kernel**2))
     x, y = rng.integers(2, 52, 30), rng.integers(2, 48, 30)
-    footprint = Footprint.from_mask(np.ones(image.shape, bool), peaks=make_peaks(x, y, np.linspace(90, 10, 30)))
+    footprint = footprint_of(np.ones(image.shape, bool), peaks=make_peaks(x, y, np.linspace(90, 10, 30)))
     px, py = footprint.peaks["i_x"], footprint.peaks["i_y"]
     for least in (0.5, 1.0, 1.5):
         kept = contrast[py, px] >= least

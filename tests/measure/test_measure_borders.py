@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fixtures.footprints import make_peaks
 from scipy import ndimage
 
-from hscbox.catalog.footprint import Footprint, make_peaks
+from hscbox.catalog.footprint import Footprint
 from hscbox.measure.pixels import SourcePixels, gather_pixels
 from hscbox.measure.plugins.circular_aperture_flux import COEFFS_TRUNCATED, TRUNCATED, _nested_fluxes, sinc_fluxes
 from hscbox.measure.plugins.convolved_flux import _convolved_sum, _gaussian, _measure
