@@ -6,6 +6,7 @@
 # make survey  every CCD simulated, processed and compared with the truth (half an hour)
 # make validate-long  full frames in all bands and seeings against the truth, with many stars (half an hour)
 # make compare-...  against other programs;  make measure-...  single steps against the truth (tests/benchmarks)
+# make mutants  which small changes of the arithmetic its tests notice (half an hour, less when repeated)
 # make bench  core-seconds per stage;  make lint  ruff, mypy, the order of imports;  make venv  only the set-up
 
 PYTHON ?= python3
@@ -27,7 +28,7 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
 CREATED = $(shell date -u -d @$(SOURCE_DATE_EPOCH) +%Y-%m-%dT%H:%M:%SZ)
 BASE_DIGEST = $(shell $(ENGINE) image inspect --format '{{index .RepoDigests 0}}' $(BASE) 2>/dev/null | sed 's/.*@//')
 
-.PHONY: venv demo test test-all bench survey validate-long regress lint lock clean image sif base container-test
+.PHONY: venv demo test test-all bench survey validate-long mutants regress lint lock clean image sif base container-test
 
 venv: $(VENV)/.ready
 
@@ -59,6 +60,9 @@ validate-long: venv
 # measure-corrections. Each file says what it needs; for instance ARGS="--pairs 50".
 compare-% measure-%: venv
 	$(BIN)/python tests/benchmarks/$(subst -,_,$@).py $(ARGS)
+
+mutants: venv
+	$(BIN)/python tests/benchmarks/mutants.py
 
 regress: venv
 	$(BIN)/hscbox regress check --json regress.json --junit regress.xml

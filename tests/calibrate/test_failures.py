@@ -184,6 +184,18 @@ def test_colour_terms_follow_the_catalogue_of_photometry():
     assert _calibrate(field=field).zero_point.value - without == pytest.approx(0.00279757, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("catalogue", "term"),
+    [("ps1_pv3_3pi_20170110", [0.00279757, 0.02093734, -0.01877566]), ("hsc_wide", [0.0, 0.0, 0.0])],
+)
+def test_colour_terms_are_named_in_the_header(catalogue, term):
+    config = CalibrateConfig()
+    config.photoCal.photoCatName = catalogue
+    metadata = _calibrate(config).exposure.metadata
+    assert [metadata[f"COLORTERM{number}"] for number in (1, 2, 3)] == term
+    assert "COLORTERM4" not in metadata
+
+
 def test_catalogue_without_a_band_of_the_colour_term():
     with pytest.raises(MissingInputError, match="ps1_pv3_3pi_20170110 lacks i_flux"):
         _calibrate(field=Field(bands=("r",)))
