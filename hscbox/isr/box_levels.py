@@ -55,14 +55,23 @@ def box_means(
     """Return the mean of the usable pixels in the same boxes as `box_medians`."""
     shape = image.shape[0] + 1, image.shape[1] + 1
     sums, numbers = np.zeros(shape, np.float64), np.zeros(shape, np.int64)
-    # Element [y, x]: the usable pixels below row y and left of column x.
-    for table, values in ((sums, np.where(usable, image, np.float32(0.0))), (numbers, usable)):
-        inner = table[1:, 1:]
-        np.cumsum(values, axis=1, out=inner)
-        np.cumsum(inner, axis=0, out=inner)
+    _integrate(image, usable, sums, numbers)
     low_x, high_x, low_y, high_y = xs - half, xs + half, ys - half, ys + half
     total, number = (s[high_y, high_x] - s[low_y, high_x] - s[high_y, low_x] + s[low_y, low_x] for s in (sums, numbers))
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
+@njit
+def _integrate(image: Any, usable: Any, sums: Any, numbers: Any) -> None:
+    """Fill element [y, x] with sum and number of the usable pixels below row y and left of column x."""
+    for y in range(image.shape[0]):
+        total, number = 0.0, 0
+        for x in range(image.shape[1]):
+            if usable[y, x]:
+                total += image[y, x]
+                number += 1
+            sums[y + 1, x + 1] = sums[y, x + 1] + total
+            numbers[y + 1, x + 1] = numbers[y, x + 1] + number
 
 
 @njit
