@@ -59,14 +59,12 @@ class SdssCentroid(CentroidPlugin):
         self.declare_positions(schema, "SDSS quartic-interpolated centroid")
         for axis in "xy":
             schema.add_field(f"{self.name}_{axis}Sigma", "F", f"1-sigma error of {axis}", "pixel")
-        self.add_flags(
+        self.declare_flags(
             schema,
-            flag="any failure of this algorithm",
             flag_edge="too near the edge",
             flag_noSecondDerivative="curvature is zero",
             flag_almostNoSecondDerivative="curvature nearly zero (step > limit)",
             flag_notAtMaximum="start pixel is not a local maximum",
-            flag_resetToPeak="result lay outside the footprint and was replaced by the first peak",
         )
 
     def measure(self, context: MeasurementContext) -> None:
@@ -87,11 +85,7 @@ class SdssCentroid(CentroidPlugin):
             self.config.wfac,
             self.config.peakMin,
         )
-        failed = failure > 0
-        x[failed], y[failed] = context.peak_x[failed], context.peak_y[failed]
-        for number, ending in _FAILURES.items():
-            catalog[f"{name}_flag_{ending}"] = failure == number
-        self.fill(context, x, y, failed)
+        self.fill(context, x, y, failure, (context.peak_x, context.peak_y), _FAILURES)
         catalog[f"{name}_xSigma"], catalog[f"{name}_ySigma"] = x_error, y_error
 
 
