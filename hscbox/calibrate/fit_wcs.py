@@ -206,16 +206,8 @@ def fit_with_rejection(
                 given=len(x),
                 needed=needed,
             )
-        wcs = fit_tan_sip(
-            x[used],
-            y[used],
-            ra[used],
-            dec[used],
-            weight[used],
-            order=order,
-            iterations=config.numIter,
-            start=start,
-        )
+        kept = (values[used] for values in (x, y, ra, dec, weight))
+        wcs = fit_tan_sip(*kept, order=order, iterations=config.numIter, start=start)
         if round_ == config.numRejIter:
             break
         fit_x, fit_y = wcs.sky_to_pixel(ra, dec)
