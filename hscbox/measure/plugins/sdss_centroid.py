@@ -229,19 +229,10 @@ def _errors(
 @njit
 def _cells(plane: Any, left: int, bottom: int, bin_x: int, bin_y: int, size: int, factor: float) -> Any:
     """Return the sums over cells of bin_x x bin_y pixels, times `factor`: (size, size)."""
-    cells = np.empty((size, size))
-    if bin_x == 1 and bin_y == 1:
-        cells[:, :] = plane[bottom : bottom + size, left : left + size]
-    else:
-        _bin(plane, left, bottom, bin_x, bin_y, cells, factor)
-    return cells
-
-
-@njit
-def _bin(plane: Any, left: int, bottom: int, bin_x: int, bin_y: int, cells: Any, factor: float) -> None:
-    cells[:, :] = 0.0
-    for j in range(cells.shape[0] * bin_y):
-        for i in range(cells.shape[1]):
+    cells = np.zeros((size, size))
+    for j in range(size * bin_y):
+        for i in range(size):
             for k in range(bin_x):
                 cells[j // bin_y, i] += plane[bottom + j, left + i * bin_x + k]
     cells *= factor
+    return cells
