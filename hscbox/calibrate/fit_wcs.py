@@ -154,14 +154,9 @@ def _to_sip(
 
 def _mean_position(ra: FloatArray, dec: FloatArray) -> tuple[float, float]:
     """Average directions as vectors, so that fields across RA 0 are right."""
-    cos_dec = np.cos(np.deg2rad(dec))
-    vector = np.array(
-        [
-            np.mean(cos_dec * np.cos(np.deg2rad(ra))),
-            np.mean(cos_dec * np.sin(np.deg2rad(ra))),
-            np.mean(np.sin(np.deg2rad(dec))),
-        ]
-    )
+    longitude, latitude = np.deg2rad(ra), np.deg2rad(dec)
+    across = np.cos(latitude)
+    vector = np.mean([across * np.cos(longitude), across * np.sin(longitude), np.sin(latitude)], axis=1)
     return (
         float(np.rad2deg(np.arctan2(vector[1], vector[0])) % 360),
         float(np.rad2deg(np.arctan2(vector[2], np.hypot(vector[0], vector[1])))),
