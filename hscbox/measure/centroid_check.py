@@ -21,11 +21,6 @@ class CentroidPlugin(Plugin):
 
     order: ClassVar[float] = 0.0
 
-    def declare_positions(self, schema: Schema, doc: str) -> None:
-        """Add the columns of the positions."""
-        for axis in "xy":
-            schema.add_field(f"{self.name}_{axis}", "D", f"{doc}, {axis}", "pixel")
-
     def declare_flags(self, schema: Schema, **docs: str) -> None:
         """Add the flags of failures, between those that all plugins of centroids have."""
         self.add_flags(

@@ -47,7 +47,7 @@ class GaussianCentroid(CentroidPlugin):
 
     def declare(self, schema: Schema) -> None:
         """Add positions and flags."""
-        self.declare_positions(schema, "2-D Gaussian fit centroid")
+        self.add_point(schema, "2-D Gaussian fit centroid")
         self.declare_flags(schema, flag_noPeak="fitted amplitude not positive")
 
     def measure(self, context: MeasurementContext) -> None:

@@ -38,7 +38,7 @@ class NaiveCentroid(CentroidPlugin):
 
     def declare(self, schema: Schema) -> None:
         """Add positions and flags."""
-        self.declare_positions(schema, "3x3 first-moment centroid")
+        self.add_point(schema, "3x3 first-moment centroid")
         self.declare_flags(schema, flag_noCounts="3x3 sum is zero", flag_edge="too near the edge")
 
     def measure(self, context: MeasurementContext) -> None:

@@ -56,7 +56,7 @@ class SdssCentroid(CentroidPlugin):
 
     def declare(self, schema: Schema) -> None:
         """Add positions, errors and flags."""
-        self.declare_positions(schema, "SDSS quartic-interpolated centroid")
+        self.add_point(schema, "SDSS quartic-interpolated centroid")
         for axis in "xy":
             schema.add_field(f"{self.name}_{axis}Sigma", "F", f"1-sigma error of {axis}", "pixel")
         self.declare_flags(
