@@ -154,14 +154,9 @@ def _to_sip(
 
 def _mean_position(ra: FloatArray, dec: FloatArray) -> tuple[float, float]:
     """Average directions as vectors, so that fields across RA 0 are right."""
-    cos_dec = np.cos(np.deg2rad(dec))
-    vector = np.array(
-        [
-            np.mean(cos_dec * np.cos(np.deg2rad(ra))),
-            np.mean(cos_dec * np.sin(np.deg2rad(ra))),
-            np.mean(np.sin(np.deg2rad(dec))),
-        ]
-    )
+    longitude, latitude = np.deg2rad(ra), np.deg2rad(dec)
+    across = np.cos(latitude)
+    vector = np.mean([across * np.cos(longitude), across * np.sin(longitude), np.sin(latitude)], axis=1)
     return (
         float(np.rad2deg(np.arctan2(vector[1], vector[0])) % 360),
         float(np.rad2deg(np.arctan2(vector[2], np.hypot(vector[0], vector[1])))),
@@ -206,16 +201,8 @@ def fit_with_rejection(
                 given=len(x),
                 needed=needed,
             )
-        wcs = fit_tan_sip(
-            x[used],
-            y[used],
-            ra[used],
-            dec[used],
-            weight[used],
-            order=order,
-            iterations=config.numIter,
-            start=start,
-        )
+        kept = (values[used] for values in (x, y, ra, dec, weight))
+        wcs = fit_tan_sip(*kept, order=order, iterations=config.numIter, start=start)
         if round_ == config.numRejIter:
             break
         fit_x, fit_y = wcs.sky_to_pixel(ra, dec)

@@ -8,7 +8,7 @@ that were looked at, chance would make as many pairs once in 10^6 searches, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import uniform_filter
@@ -71,13 +71,13 @@ class Pattern:
     pairs: int
     expected: float
     chance: float
-    rival: int
-    accepted: bool
+    rival: int = 0
+    accepted: bool = False
 
 
 def search(source: FloatArray, reference: FloatArray, limits: SearchLimits) -> Pattern:
     """Return the best map from `source` (n, 2) to `reference` (m, 2) within the limits."""
-    nothing = Pattern(np.eye(2, 3), 0, 0.0, np.inf, 0, False)
+    nothing = Pattern(np.eye(2, 3), 0, 0.0, np.inf)
     if min(len(source), len(reference)) < limits.fewest:
         return nothing
     centre = source.mean(axis=0)
@@ -105,15 +105,7 @@ def search(source: FloatArray, reference: FloatArray, limits: SearchLimits) -> P
     best = min(found, key=lambda trial: (trial.chance, -trial.pairs))
     rival = max((t.pairs for t in found if _apart(t.transform, best.transform, source, limits)), default=0)
     accepted = best.pairs >= limits.fewest and best.chance < _CHANCE and rival <= _RIVAL * best.pairs
-    return Pattern(best.transform, best.pairs, best.expected, best.chance, rival, accepted)
-
-
-@dataclass(frozen=True)
-class _Trial:
-    transform: FloatArray
-    pairs: int
-    expected: float
-    chance: float
+    return replace(best, rival=rival, accepted=accepted)
 
 
 def _vote(turned: FloatArray, reference: FloatArray, limits: SearchLimits) -> tuple[int, list[tuple[int, FloatArray]]]:
@@ -147,9 +139,9 @@ def _refine(
     density: float,
     limits: SearchLimits,
     n_angles: int,
-) -> _Trial | None:
+) -> Pattern | None:
     """Fit with smaller and smaller radii; return the stage that chance explains least, None if no stage is allowed."""
-    best: _Trial | None = None
+    best: Pattern | None = None
     for factor in _SHRINK:
         radius = factor * limits.radius
         # Twice: the second time with the pairs of the fitted map.
@@ -167,7 +159,7 @@ def _refine(
         # Probability of at least this many, by the incomplete gamma function.
         chance = n_places * float(gammainc(max(pairs - _ABSORBED, 1), expected))
         if best is None or chance < best.chance:
-            best = _Trial(transform, pairs, expected, chance)
+            best = Pattern(transform, pairs, expected, chance)
     return best
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..catalog.matches import MatchList, match_metadata
-from ..catalog.schema import Field, Schema
+from ..catalog.schema import Schema
 from ..catalog.source_catalog import SourceCatalog, make_minimal_schema
 from ..detect.deblend import SourceDeblendConfig, SourceDeblendTask
 from ..detect.detection import SourceDetectionConfig, SourceDetectionTask, make_source_catalog
@@ -30,7 +30,11 @@ from .ref_objects import LoadReferenceObjectsConfig, ReferenceRegion, ReferenceS
 
 __all__ = ["CalibrateConfig", "CalibrateResult", "CalibrateTask"]
 
-_COPIED_FLAGS = ("calib_psfCandidate", "calib_psfUsed", "calib_psfReserved")
+_COPIED_FLAGS = {
+    "calib_psfCandidate": "source was a candidate for PSF determination, as determined by the star selector",
+    "calib_psfUsed": "source was actually used for PSF determination, as determined by the PSF determiner",
+    "calib_psfReserved": "source was selected as a PSF candidate, but was reserved from the PSF fitting",
+}
 
 
 class CalibrateConfig(pex_config.Config):
@@ -106,17 +110,9 @@ class CalibrateTask(Task[CalibrateConfig]):
     ) -> None:
         super().__init__(config, name)
         schema = make_minimal_schema()
-        schema.add(Field("calib_detected", "Flag", "Source was detected as an icSource"))
-        for flag, doc in zip(
-            _COPIED_FLAGS,
-            (
-                "Flag set if the source was a candidate for PSF determination, as determined by the star selector",
-                "Flag set if the source was actually used for PSF determination, as determined by the PSF determiner",
-                "Flag set if the source was selected as a PSF candidate, but was reserved from the PSF fitting",
-            ),
-            strict=True,
-        ):
-            schema.add(Field(flag, "Flag", doc))
+        schema.add_field("calib_detected", "Flag", "Source was detected as an icSource")
+        for flag, doc in _COPIED_FLAGS.items():
+            schema.add_field(flag, "Flag", f"Flag set if the {doc}")
         self.detection = SourceDetectionTask(config.detection, f"{name}.detection")
         self.deblend = SourceDeblendTask(config.deblend, f"{name}.deblend", schema)
         self.measurement = SingleFrameMeasurementTask(config.measurement, f"{name}.measurement", schema)
@@ -136,7 +132,7 @@ class CalibrateTask(Task[CalibrateConfig]):
             ("calib_photometryCandidate", "set if source was a candidate for use in calibration"),
             ("calib_photometryReserved", "set if source was reserved, so not used in calibration"),
         ):
-            schema.add(Field(flag, "Flag", doc))
+            schema.add_field(flag, "Flag", doc)
         self.schema: Schema = schema
         self._check_columns()
 

@@ -49,8 +49,6 @@ class MeasurePsfResult:
         Its determinant radius at the average position [px].
     n_candidates, n_used, n_reserved
         Numbers of stars; the reserved ones are not among the candidates.
-    reduced_chi2
-        Median of the stars used.
     """
 
     psf: PsfexPsf
@@ -58,7 +56,6 @@ class MeasurePsfResult:
     n_candidates: int
     n_used: int
     n_reserved: int
-    reduced_chi2: float
 
 
 class MeasurePsfTask(Task[MeasurePsfConfig]):
@@ -130,8 +127,7 @@ class MeasurePsfTask(Task[MeasurePsfConfig]):
         record(self.name, "numGoodStars", n_used)
         record(self.name, "avgX", found.psf.average_position[0])
         record(self.name, "avgY", found.psf.average_position[1])
-        chi2 = float(np.median(found.reduced_chi2[found.used]))
-        return MeasurePsfResult(found.psf, found.sigma, len(candidates), n_used, int(reserved.sum()), chi2)
+        return MeasurePsfResult(found.psf, found.sigma, len(candidates), n_used, int(reserved.sum()))
 
     def _select(self, exposure: Exposure, catalog: SourceCatalog, width: FloatArray) -> IntArray:
         config = self.config.starSelector

@@ -34,10 +34,8 @@ class Stars:
     stamps: FloatArray
     good: BoolArray
     basis: FloatArray
-    first_x: IntArray
-    taps_x: FloatArray
-    first_y: IntArray
-    taps_y: FloatArray
+    taps: tuple[IntArray, FloatArray, IntArray, FloatArray]
+    """The resampling along x and y as the functions of `lanczos` take it."""
     n_samples: int
     step: float
 
@@ -70,15 +68,10 @@ class Stars:
             *resampling_taps(offset_x, step, n_samples, size),
             *resampling_taps(offset_y, step, n_samples, size),
         )
-        return cls(stamps, good, basis, *taps, n_samples, step)
+        return cls(stamps, good, basis, taps, n_samples, step)
 
     def __len__(self) -> int:
         return len(self.stamps)
-
-    @property
-    def taps(self) -> tuple[IntArray, FloatArray, IntArray, FloatArray]:
-        """The resampling as the functions of `lanczos` take it."""
-        return self.first_x, self.taps_x, self.first_y, self.taps_y
 
 
 def fluxes_and_models(stars: Stars, components: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:

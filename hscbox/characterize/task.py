@@ -109,7 +109,6 @@ class CharacterizeNumbers:
     n_reserved: list[int] = field(default_factory=list)
     psf_sigma: list[float] = field(default_factory=list)
     """[px]"""
-    psf_chi2: list[float] = field(default_factory=list)
     median_background: list[float] = field(default_factory=list)
     """[ADU]"""
 
@@ -249,7 +248,6 @@ class CharacterizeImageTask(Task[CharacterizeImageConfig]):
         numbers.n_psf_stars.append(measured.n_used)
         numbers.n_reserved.append(measured.n_reserved)
         numbers.psf_sigma.append(measured.sigma)
-        numbers.psf_chi2.append(measured.reduced_chi2)
         return catalog, measured
 
     def _install_simple_psf(self, exposure: Exposure) -> None:

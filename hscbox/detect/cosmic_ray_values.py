@@ -15,6 +15,7 @@ import numpy as np
 
 from ..numerics.arrays import BoolArray, Float32Array, IntArray
 from ..numerics.compiler import njit
+from .cosmic_ray_steepness import step_of
 
 __all__ = ["replace_pixels"]
 
@@ -92,8 +93,7 @@ def _predict(
         noise = 0.0
         n = 0
         for k in range(4):
-            dx = 0 if k == 0 else 1
-            dy = 0 if k == 1 else (-1 if k == 3 else 1)
+            dy, dx = step_of(k)
             if not _sound(image, lost, y, x, dy, dx):
                 continue
             near, far = (_ROW[0], _ROW[1]) if k < 2 else (_DIAGONAL[0], _DIAGONAL[1])
@@ -160,8 +160,7 @@ def _between_nearest(image: Float32Array, lost: BoolArray, y: int, x: int, backg
     best = 2.0 * _REACH + 1.0
     value = background
     for k in range(4):
-        dx = 0 if k == 0 else 1
-        dy = 0 if k == 1 else (-1 if k == 3 else 1)
+        dy, dx = step_of(k)
         before = _distance(image, lost, y, x, -dy, -dx)
         after = _distance(image, lost, y, x, dy, dx)
         if before == 0 or after == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,15 +127,13 @@ class _CutOut:
         self.inside = np.zeros(self.image.shape, dtype=np.uint8)
         paint_disc(self.inside, self.runs, np.zeros(1, dtype=np.int64))
         self._pad = pad
-        self._grown: ByteArray | None = None
 
-    @property
+    @cached_property
     def grown(self) -> ByteArray:
         """The footprint grown by a disc; drawn when first needed."""
-        if self._grown is None:
-            self._grown = np.zeros(self.image.shape, dtype=np.uint8)
-            paint_disc(self._grown, self.runs, disc_half_widths(self._pad))
-        return self._grown
+        grown = np.zeros(self.image.shape, dtype=np.uint8)
+        paint_disc(grown, self.runs, disc_half_widths(self._pad))
+        return grown
 
 
 def _extended_template(cut: _CutOut, cx: int, cy: int, psf: FloatArray, settings: BlendSettings) -> tuple[Pixels, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..numerics.arrays import ByteArray, Float32Array, FloatArray, IntArray
+from ..numerics.cholesky import solve_positive
 from ..numerics.compiler import njit
 
 __all__ = ["Peaks", "Region", "fit_peaks"]
@@ -145,10 +146,7 @@ def _slope(stamp: FloatArray, x: int, y: int, dx: int, dy: int) -> float:
 
 @njit
 def _solve(rows: FloatArray, data: FloatArray, weights: FloatArray) -> FloatArray:
-    """Solve weighted least squares by Cholesky factors.
-
-    A term that the terms before it can make up for (a neighbour whose PSF barely enters) is left out with value 0.
-    """
+    """Solve weighted least squares; a term that barely enters, as a far neighbour's PSF, is left out with value 0."""
     n, n_terms = rows.shape
     matrix = np.zeros((n_terms, n_terms))
     right = np.zeros(n_terms)
@@ -158,29 +156,5 @@ def _solve(rows: FloatArray, data: FloatArray, weights: FloatArray) -> FloatArra
             right[k] += weighted * data[j]
             for m in range(k + 1):
                 matrix[k, m] += weighted * rows[j, m]
-    used = np.zeros(n_terms, dtype=np.bool_)
-    for k in range(n_terms):
-        for m in range(k):
-            value = matrix[k, m]
-            for p in range(m):
-                value -= matrix[k, p] * matrix[m, p]
-            matrix[k, m] = value / matrix[m, m] if used[m] else 0.0
-        pivot = matrix[k, k]
-        for p in range(k):
-            pivot -= matrix[k, p] * matrix[k, p]
-        used[k] = pivot > 1e-10 * matrix[k, k]
-        matrix[k, k] = np.sqrt(pivot) if used[k] else 1.0
-        if not used[k]:
-            right[k] = 0.0
-    for k in range(n_terms):
-        if used[k]:
-            for p in range(k):
-                right[k] -= matrix[k, p] * right[p]
-            right[k] /= matrix[k, k]
-    for k in range(n_terms - 1, -1, -1):
-        if used[k]:
-            for p in range(k + 1, n_terms):
-                if used[p]:
-                    right[k] -= matrix[p, k] * right[p]
-            right[k] /= matrix[k, k]
+    solve_positive(matrix, right, 1e-10)
     return right

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..catalog.footprint import PEAK_DTYPE, Footprint
 from ..numerics.arrays import Float32Array, Int32Array, IntArray
-from .runs import label_runs, paint_disc, peak_pixels, runs_above, runs_of_painted, set_run_bits
+from .runs import label_runs, paint_disc, peak_pixels, runs_above, set_run_bits
 
 __all__ = ["Detections", "disc_half_widths", "find_footprints", "grow_footprints", "with_peaks"]
 
@@ -117,7 +117,7 @@ def grow_footprints(found: Detections, radius: int, shape: tuple[int, int], *, i
         return found
     painted = np.zeros(shape, dtype=np.uint8)
     paint_disc(painted, found.runs, disc_half_widths(radius, isotropic=isotropic))
-    runs = runs_of_painted(painted)
+    runs, _ = runs_above(painted, np.float32(1.0), 0, np.float32(1.0))
     owner, n = label_runs(runs)
     peaks = found.peaks
     # The run that holds a peak is the last one that starts at or before it in raster order.

@@ -16,7 +16,6 @@ __all__ = [
     "paint_disc",
     "peak_pixels",
     "runs_above",
-    "runs_of_painted",
     "runs_of_pixels",
     "set_run_bits",
 ]
@@ -24,7 +23,7 @@ __all__ = [
 
 @njit
 def runs_above(
-    image: Float32Array, threshold: np.float32, border: int, sign: np.float32
+    image: Float32Array | ByteArray, threshold: np.float32, border: int, sign: np.float32
 ) -> tuple[Int32Array, Float32Array]:
     """Return the runs of pixels with sign * value >= threshold and the largest sign * value of each.
 
@@ -60,7 +59,7 @@ def runs_above(
 
 
 @njit
-def _row_runs(line: Float32Array, threshold: np.float32, sign: np.float32) -> int:
+def _row_runs(line: Float32Array | ByteArray, threshold: np.float32, sign: np.float32) -> int:
     n = 0
     before = False
     for x in range(len(line)):
@@ -69,35 +68,6 @@ def _row_runs(line: Float32Array, threshold: np.float32, sign: np.float32) -> in
             n += 1
         before = above
     return n
-
-
-@njit
-def runs_of_painted(painted: ByteArray) -> Int32Array:
-    """Return the runs of pixels that are not 0."""
-    height, width = painted.shape
-    n = 0
-    for y in range(height):
-        before = 0
-        for x in range(width):
-            here = painted[y, x]
-            if here != 0 and before == 0:
-                n += 1
-            before = here
-    runs = np.empty((n, 3), dtype=np.int32)
-    n = 0
-    for y in range(height):
-        x = 0
-        while x < width:
-            if painted[y, x] == 0:
-                x += 1
-                continue
-            runs[n, 0] = y
-            runs[n, 1] = x
-            while x < width and painted[y, x] != 0:
-                x += 1
-            runs[n, 2] = x - 1
-            n += 1
-    return runs
 
 
 @njit

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.ndimage import binary_dilation
 
 from ..camera.geometry import CCD_AREA
 from ..errors import DamagedInputError
@@ -97,7 +98,7 @@ def brighter_fatter_correction(
     difference = float("inf")
     share = np.float32(1.0 if conserve else 0.0)
     for iteration in range(1, max_iter + 1):
-        touched = _with_neighbours(moving)
+        touched = binary_dilation(moving, np.ones((3, 3), np.bool_))
         add_convolution(change, quadrant, touched, convolved)
         _evaluate_tiles(electrons, convolved, correction, half + 1, touched, share, change)
         change[untouched] = 0.0
@@ -110,7 +111,9 @@ def brighter_fatter_correction(
         ratio = np.divide(sums, previous, out=np.ones(n_tiles), where=previous > sums)
         moving = sums * ratio > limit
         previous = sums
-        _silence_tiles(change, touched & ~moving)
+        for ty, tx in np.argwhere(touched & ~moving):
+            y, x = ty * TILE_HEIGHT, tx * TILE_WIDTH
+            change[y : y + TILE_HEIGHT, x : x + TILE_WIDTH] = 0.0
     return BrighterFatterFit(correction, max_iter, False, difference)
 
 
@@ -128,13 +131,6 @@ def _half_width(kernel: FloatArray) -> int:
             asymmetry=asymmetry,
         )
     return int(kernel.shape[0]) // 2
-
-
-def _with_neighbours(tiles: BoolArray) -> BoolArray:
-    padded = np.pad(tiles, 1)
-    columns = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
-    grown: BoolArray = columns[:-2] | columns[1:-1] | columns[2:]
-    return grown
 
 
 @njit
@@ -230,17 +226,6 @@ def _sum_of_absolutes(values: Any) -> float:
     for x in range(n, values.size):
         a += abs(values[x])
     return (a + b) + (c + d)
-
-
-@njit
-def _silence_tiles(change: Any, tiles: Any) -> None:
-    height, width = change.shape
-    for ty in range(tiles.shape[0]):
-        for tx in range(tiles.shape[1]):
-            if tiles[ty, tx]:
-                y1 = min((ty + 1) * TILE_HEIGHT, height)
-                x1 = min((tx + 1) * TILE_WIDTH, width)
-                change[ty * TILE_HEIGHT : y1, tx * TILE_WIDTH : x1] = np.float32(0.0)
 
 
 def correct_brighter_fatter(frame: Frame) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..errors import DamagedInputError
 from ..image.calib_image import CalibImage
 from ..image.exposure import Exposure
-from ..numerics.compiler import njit
 
 __all__ = ["subtract_dark"]
 
@@ -25,16 +22,8 @@ def subtract_dark(exposure: Exposure, dark: CalibImage, dark_time: float) -> Non
     if not (np.isfinite(dark_time) and dark_time >= 0):
         raise DamagedInputError(f"Dark time is {dark_time} s; it must be finite and not negative", dark_time=dark_time)
     seconds = np.float32(dark_time)
-    _subtract_scaled(exposure.image, dark.image, seconds)
+    exposure.image -= seconds * dark.image
     if dark.mask is not None:
         exposure.mask |= dark.mask
     if dark.variance is not None:
         exposure.variance += seconds * seconds * dark.variance
-
-
-@njit
-def _subtract_scaled(image: Any, dark: Any, factor: Any) -> None:
-    for y in range(image.shape[0]):
-        row, current = image[y], dark[y]
-        for x in range(row.size):
-            row[x] -= factor * current[x]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..camera.detector import Detector
 from ..image.exposure import Exposure
-from ..numerics.compiler import njit
 
 __all__ = ["is_nonlinear", "linearize"]
 
@@ -30,13 +27,6 @@ def linearize(exposure: Exposure, detector: Detector) -> bool:
         return False
     for amp in detector.amplifiers:
         if amp.linearity_c0 != 0:
-            _linearize(exposure.image[amp.trimmed.slices], np.float32(amp.linearity_c0))
+            area = exposure.image[amp.trimmed.slices]
+            area += area * area * np.float32(amp.linearity_c0)
     return True
-
-
-@njit
-def _linearize(image: Any, coefficient: Any) -> None:
-    for y in range(image.shape[0]):
-        row = image[y]
-        for x in range(row.size):
-            row[x] += row[x] * row[x] * coefficient

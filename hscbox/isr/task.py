@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..image.exposure import Exposure
 from ..numerics.arrays import ByteArray
-from ..task_metadata import timed_method
+from ..task_metadata import Task, timed_method
 from .amplifiers import assemble
 from .config import IsrConfig
 from .frame import Frame
@@ -30,20 +29,11 @@ class IsrResult:
     """Grey pictures, 1/4 of the size, first row first, by dataset."""
 
 
-class IsrTask:
-    """Turn a raw frame into a flat-fielded exposure with mask and variance.
-
-    Parameters
-    ----------
-    config
-        Switches and parameters.
-    name
-        Task name; loggers are called after it.
-    """
+class IsrTask(Task[IsrConfig]):
+    """Turn a raw frame into a flat-fielded exposure with mask and variance."""
 
     def __init__(self, config: IsrConfig | None = None, name: str = "isr") -> None:
-        self.config = IsrConfig() if config is None else config
-        self.name = name
+        super().__init__(IsrConfig() if config is None else config, name)
 
     @timed_method
     def run(self, inputs: IsrInputs) -> IsrResult:
@@ -82,12 +72,12 @@ class IsrTask:
             detector=inputs.detector,
             metadata=raw_cards(inputs.raw.header),
         )
-        return Frame(self.config, inputs, exposure, frame.dead, frame.usable, logging.getLogger(self.name))
+        return Frame(self.config, inputs, exposure, frame.dead, frame.usable, self.log)
 
     def _apply(self, step: Step, frame: Frame) -> None:
         """Do a step, and record the calibrations that it uses."""
         metadata, masters = frame.exposure.metadata, frame.inputs.masters
-        frame.log = logging.getLogger(f"{self.name}.{step.logger}" if step.logger else self.name)
+        frame.log = self.log.getChild(step.logger) if step.logger else self.log
         if step.says:
             frame.log.info(step.says)
         for master in (masters[kind] for kind in step.needs if kind in masters):

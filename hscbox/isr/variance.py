@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from ..camera.detector import Detector
 from ..image.exposure import Exposure
-from ..numerics.compiler import njit
 
 __all__ = ["set_variance"]
 
@@ -22,12 +20,4 @@ def set_variance(exposure: Exposure, detector: Detector) -> None:
     for amp in detector.amplifiers:
         if math.isfinite(amp.gain) and amp.gain > 0:
             area = amp.trimmed.slices
-            _fill(exposure.image[area], np.float32(amp.gain), np.float32(amp.read_noise**2), exposure.variance[area])
-
-
-@njit
-def _fill(image: Any, gain: Any, constant: Any, variance: Any) -> None:
-    for y in range(image.shape[0]):
-        row, out = image[y], variance[y]
-        for x in range(row.size):
-            out[x] = row[x] / gain + constant
+            exposure.variance[area] = exposure.image[area] / np.float32(amp.gain) + np.float32(amp.read_noise**2)

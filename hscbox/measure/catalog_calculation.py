@@ -7,7 +7,7 @@ import numpy as np
 
 from ..catalog.schema import Schema
 from ..catalog.source_catalog import SourceCatalog
-from ..task_metadata import timed_method
+from ..task_metadata import Task, timed_method
 
 __all__ = ["CatalogCalculationConfig", "CatalogCalculationTask", "ClassificationExtendednessConfig"]
 
@@ -34,7 +34,7 @@ class CatalogCalculationConfig(pex_config.Config):
     extendedness = pex_config.ConfigField("Extendedness.", ClassificationExtendednessConfig)
 
 
-class CatalogCalculationTask:
+class CatalogCalculationTask(Task[CatalogCalculationConfig]):
     """Fill the derived columns.
 
     Parameters
@@ -48,8 +48,7 @@ class CatalogCalculationTask:
     """
 
     def __init__(self, config: CatalogCalculationConfig, name: str, schema: Schema) -> None:
-        self.config = config
-        self.name = name
+        super().__init__(config, name)
         schema.add_field(f"{_EXTENDEDNESS}_value", "D", "1 extended, 0 point-like")
         schema.add_field(f"{_EXTENDEDNESS}_flag", "Flag", "failure")
         schema.add_field(f"{_AREA}_value", "I", "pixels in the footprint", "pixel")

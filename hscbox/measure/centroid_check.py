@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..catalog.schema import Schema
-from ..numerics.arrays import BoolArray, FloatArray
+from ..numerics.arrays import FloatArray, IntArray
 from ..numerics.compiler import njit
 from .context import MeasurementContext
 from .plugin import Plugin
 
-__all__ = ["CentroidPlugin", "reset_outside_footprint"]
+__all__ = ["CentroidPlugin"]
 
 
 class CentroidPlugin(Plugin):
@@ -20,44 +21,50 @@ class CentroidPlugin(Plugin):
 
     order: ClassVar[float] = 0.0
 
-    def declare_positions(self, schema: Schema, doc: str) -> None:
-        """Add the columns of the positions."""
-        for axis in "xy":
-            schema.add_field(f"{self.name}_{axis}", "D", f"{doc}, {axis}", "pixel")
+    def declare_flags(self, schema: Schema, **docs: str) -> None:
+        """Add the flags of failures, between those that all plugins of centroids have."""
+        self.add_flags(
+            schema,
+            flag="any failure of this algorithm",
+            **docs,
+            flag_resetToPeak="result lay outside the footprint and was replaced by the first peak",
+        )
 
-    def fill(self, context: MeasurementContext, x: FloatArray, y: FloatArray, failed: BoolArray) -> None:
-        """Check the positions (n,), put them into the catalogue, and flag those that failed or were replaced."""
-        reset = reset_outside_footprint(context, x, y, self.config.doFootprintCheck, self.config.maxDistToPeak)
-        context.catalog[f"{self.name}_flag_resetToPeak"] = reset
-        context.catalog[f"{self.name}_flag"] = failed | reset
-        context.catalog[f"{self.name}_x"], context.catalog[f"{self.name}_y"] = x, y
+    def fill(
+        self,
+        context: MeasurementContext,
+        x: FloatArray,
+        y: FloatArray,
+        failure: IntArray,
+        start: tuple[FloatArray, FloatArray],
+        flags: Mapping[int, str],
+    ) -> None:
+        """Put positions (n,) into the catalogue, and flag them.
 
+        Those that failed become those of `start`; those outside of their footprints, or farther from the first peak
+        than maxDistToPeak [px], become that peak.
 
-def reset_outside_footprint(
-    context: MeasurementContext,
-    x: FloatArray,
-    y: FloatArray,
-    check_footprint: bool,
-    max_distance: float,
-) -> BoolArray:
-    """Replace centroids (n,) outside of their footprints by the first peaks, in place.
-
-    Parameters
-    ----------
-    max_distance
-        Replace also those farther than this from the first peak [px]; negative: off.
-
-    Returns
-    -------
-    (n,) which were replaced.
-    """
-    reset = np.zeros(len(x), dtype=np.bool_)
-    if check_footprint:
-        reset |= _outside(context.pixels.start, context.pixels.where, x, y, *context.exposure.image.shape)
-    if max_distance > 0:
-        reset |= np.hypot(x - context.peak_x, y - context.peak_y) > max_distance
-    x[reset], y[reset] = context.peak_x[reset], context.peak_y[reset]
-    return reset
+        Parameters
+        ----------
+        failure
+            (n,) number of the failure; 0 is good.
+        flags
+            Ending of the flag for each number.
+        """
+        catalog, name = context.catalog, self.name
+        failed = failure > 0
+        x[failed], y[failed] = start[0][failed], start[1][failed]
+        reset = np.zeros(len(x), dtype=np.bool_)
+        if self.config.doFootprintCheck:
+            reset |= _outside(context.pixels.start, context.pixels.where, x, y, *context.exposure.image.shape)
+        if self.config.maxDistToPeak > 0:
+            reset |= np.hypot(x - context.peak_x, y - context.peak_y) > self.config.maxDistToPeak
+        x[reset], y[reset] = context.peak_x[reset], context.peak_y[reset]
+        for number, ending in flags.items():
+            catalog[f"{name}_flag_{ending}"] = failure == number
+        catalog[f"{name}_flag_resetToPeak"] = reset
+        catalog[f"{name}_flag"] = failed | reset
+        catalog[f"{name}_x"], catalog[f"{name}_y"] = x, y
 
 
 @njit

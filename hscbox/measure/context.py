@@ -17,7 +17,7 @@ from .pixels import SourcePixels
 from .shapes.hsm_stamps import HsmSources, measure_sources
 from .shapes.psf_moments import stamp_moments
 
-__all__ = ["CatalogRows", "MeasurementContext", "PsfStamps", "psf_stamps"]
+__all__ = ["CatalogRows", "MeasurementContext", "PsfStamps"]
 
 
 # The moments start from a width of this times that of the PSF.
@@ -33,11 +33,6 @@ class PsfStamps(NamedTuple):
     """(n,) column of the lower left pixel in the exposure."""
     y0: IntArray
     """(n,) row of the lower left pixel in the exposure."""
-
-
-def psf_stamps(psf: Psf, x: FloatArray, y: FloatArray) -> PsfStamps:
-    """Return the PSF at positions (n,), each with its sub-pixel offset."""
-    return PsfStamps(*psf.images(x, y))
 
 
 class CatalogRows:
@@ -129,13 +124,14 @@ class MeasurementContext:
 
     @cached_property
     def psf_at_centroid(self) -> PsfStamps:
-        """The PSF at the centroids."""
-        return psf_stamps(self.psf, *self.centroid)
+        """The PSF at the centroids, each with its sub-pixel offset."""
+        return PsfStamps(*self.psf.images(*self.centroid))
 
     @cached_property
     def psf_shape(self) -> FloatArray:
         """(n, 3) adaptive moments xx, yy, xy of the PSF at the centroids [px^2]; nan where they fail."""
-        return stamp_moments(self.psf_at_centroid.image, *self._centre_in_stamp())
+        (x, y), stamps = self.centroid, self.psf_at_centroid
+        return stamp_moments(stamps.image, x - stamps.x0, y - stamps.y0)
 
     @cached_property
     def psf_sigma(self) -> FloatArray:
@@ -155,13 +151,8 @@ class MeasurementContext:
         """Return the HSM moments of the sources, measured once, with pixels of the mask bits `bad` counted as 0."""
         if bad not in self._hsm:
             guess = _HSM_GUESS * self.psf_trace_radius
-            self._hsm[bad] = measure_sources(self.pixels, self.exposure.mask, bad, *self.centroid, guess)
+            self._hsm[bad] = measure_sources(self.pixels, self.exposure.mask, np.int32(bad), *self.centroid, guess)
         return self._hsm[bad]
-
-    def _centre_in_stamp(self) -> tuple[FloatArray, FloatArray]:
-        x, y = self.centroid
-        stamps = self.psf_at_centroid
-        return x - stamps.x0, y - stamps.y0
 
 
 def _first_peak(footprint: Footprint, key: str) -> float:

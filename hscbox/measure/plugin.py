@@ -70,6 +70,16 @@ class Plugin(ABC):
             return {}
         return {f"{self.name}{self.centroid_alias}": f"{slots['slot_Centroid']}_flag"}
 
+    def add_point(self, schema: Schema, doc: str, ending: str = "") -> None:
+        """Declare x and y [px] of a position; `name` and `ending` go before both."""
+        for axis in "xy":
+            schema.add_field(f"{self.name}{ending}_{axis}", "D", f"{doc}, {axis}", "pixel")
+
+    def add_ellipse(self, schema: Schema, doc: str, ending: str = "") -> None:
+        """Declare xx, yy and xy [px^2] of an ellipse; `name` and `ending` go before all."""
+        for term in ("xx", "yy", "xy"):
+            schema.add_field(f"{self.name}{ending}_{term}", "D", f"{doc}, I{term}", "pixel^2")
+
     def add_flags(self, schema: Schema, **docs: str) -> None:
         """Declare flags; `name` and an underscore go before each."""
         for ending, doc in docs.items():

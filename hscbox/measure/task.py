@@ -14,7 +14,7 @@ from ..errors import ConfigError, PsfFitError
 from ..fits.metadata import Metadata
 from ..image.exposure import Exposure
 from ..task_metadata import Task, timed_method
-from . import plugins as _plugins
+from . import plugins as _all_plugins  # noqa: F401  enters them into PLUGINS
 from .context import CatalogRows, MeasurementContext
 from .noise_replacer import NoiseReplacerConfig, describe_noise, replace_by_noise
 from .pixels import SourcePixels, gather_pixels
@@ -24,7 +24,7 @@ __all__ = ["SingleFrameMeasurementConfig", "SingleFrameMeasurementTask", "Source
 
 # Measured on bright sources only, in the characterization.
 _BRIGHT_ONLY = ("ext_convolved_ConvolvedFlux", "modelfit_CModel", "modelfit_DoubleShapeletPsfApprox")
-_DEFAULT_PLUGINS = [name for name in _plugins.REGISTERED if name not in _BRIGHT_ONLY]
+_DEFAULT_PLUGINS = [name for name in sorted(PLUGINS) if name not in _BRIGHT_ONLY]
 # Sources are measured in portions, so that the memory for PSF images does not grow with their number.
 _PORTION = 512
 _CENTROID_SLOT = "slot_Centroid"

@@ -53,8 +53,6 @@ class AdaptiveMoments(NamedTuple):
     """Its central value I0, NaN if the moments are unweighted."""
     flags: int
     """Sum of the flag constants of this module; 0 is good."""
-    rounds: int
-    """Number of iterations."""
 
 
 @njit
@@ -79,9 +77,8 @@ def adaptive_moments(image: NDArray[np.floating], x: float, y: float) -> Adaptiv
     w_xx, w_yy, w_xy = _START, _START, 0.0
     old_e1, old_e2, old_xx = 1e6, 1e6, 1e6
     centroid_x, centroid_y, total = x, y, 0.0
-    flags, rounds = 0, 0
+    flags = 0
     for _ in range(_MAX_ROUNDS):
-        rounds += 1
         radius = min(4.0 * math.sqrt(max(w_xx, w_yy)), _MAX_RADIUS)
         x_first, x_last = max(int(x - radius - 0.5), 0), min(int(x + radius + 0.5), width - 1)
         y_first, y_last = max(int(y - radius - 0.5), 0), min(int(y + radius + 0.5), height - 1)
@@ -95,12 +92,12 @@ def adaptive_moments(image: NDArray[np.floating], x: float, y: float) -> Adaptiv
             sums = weighted_sums(image, x, y, box, i_xx, i_yy, i_xy, _MAX_EXPONENT)
         total = sums[0]
         if not total > 0.0:
-            return _unweighted(image, x, y, box, rounds)
+            return _unweighted(image, x, y, box)
         centroid_x, centroid_y = x + sums[1] / total, y + sums[2] / total
         m_xx, m_yy, m_xy = sums[3] / total, sums[4] / total, sums[5] / total
         det_m = m_xx * m_yy - m_xy * m_xy
         if not (m_xx > 0.0 and m_yy > 0.0 and det_m > 0.0):
-            return _unweighted(image, x, y, box, rounds)
+            return _unweighted(image, x, y, box)
         e1, e2 = (m_xx - m_yy) / (m_xx + m_yy), 2.0 * m_xy / (m_xx + m_yy)
         if (
             abs(e1 - old_e1) < _TOLERANCE_ELLIPTICITY
@@ -113,7 +110,7 @@ def adaptive_moments(image: NDArray[np.floating], x: float, y: float) -> Adaptiv
         n_xx, n_yy, n_xy = m_yy / det_m - i_xx, m_xx / det_m - i_yy, -m_xy / det_m - i_xy
         det_n = n_xx * n_yy - n_xy * n_xy
         if not (det_n > 0.0 and n_xx > 0.0 and n_yy > 0.0):
-            return _unweighted(image, x, y, box, rounds)
+            return _unweighted(image, x, y, box)
         w_xx, w_yy, w_xy = n_yy / det_n, n_xx / det_n, -n_xy / det_n
     else:
         flags |= MAX_ITER
@@ -121,7 +118,7 @@ def adaptive_moments(image: NDArray[np.floating], x: float, y: float) -> Adaptiv
         flags |= SHIFT
     root = math.sqrt(w_xx * w_yy - w_xy * w_xy)
     peak = total / (math.pi * root)
-    return AdaptiveMoments(w_xx, w_yy, w_xy, centroid_x, centroid_y, peak * 2.0 * math.pi * root, peak, flags, rounds)
+    return AdaptiveMoments(w_xx, w_yy, w_xy, centroid_x, centroid_y, peak * 2.0 * math.pi * root, peak, flags)
 
 
 @njit
@@ -155,9 +152,7 @@ def _sums_subsampled(
 
 
 @njit
-def _unweighted(
-    image: NDArray[np.floating], x: float, y: float, box: tuple[int, int, int, int], rounds: int
-) -> AdaptiveMoments:
+def _unweighted(image: NDArray[np.floating], x: float, y: float, box: tuple[int, int, int, int]) -> AdaptiveMoments:
     x_first, x_last, y_first, y_last = box
     s, sx, sy, sxx, syy, sxy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for j in range(y_first, y_last + 1):
@@ -172,9 +167,9 @@ def _unweighted(
             sxy += value * dx * dy
     if not (s > 0.0 and sxx > 0.0 and syy > 0.0 and sxx * syy > sxy * sxy):
         return AdaptiveMoments(
-            _PIXEL_VARIANCE, _PIXEL_VARIANCE, 0.0, x, y, math.nan, math.nan, UNWEIGHTED | UNWEIGHTED_BAD, rounds
+            _PIXEL_VARIANCE, _PIXEL_VARIANCE, 0.0, x, y, math.nan, math.nan, UNWEIGHTED | UNWEIGHTED_BAD
         )
     flags = UNWEIGHTED
     if abs(sx / s) > _MAX_SHIFT or abs(sy / s) > _MAX_SHIFT:
         flags |= SHIFT
-    return AdaptiveMoments(sxx / s, syy / s, sxy / s, x + sx / s, y + sy / s, math.nan, math.nan, flags, rounds)
+    return AdaptiveMoments(sxx / s, syy / s, sxy / s, x + sx / s, y + sy / s, math.nan, math.nan, flags)

@@ -1,74 +1,11 @@
-"""All measurement plugins; importing this package enters them into the registry."""
+"""All measurement plugins, one a file; importing this package enters them into the registry."""
 
 from __future__ import annotations
 
-from . import (
-    blendedness,
-    circular_aperture_flux,
-    cmodel,
-    convolved_flux,
-    double_shapelet_psf,
-    fp_position,
-    gaussian_centroid,
-    gaussian_flux,
-    hsm_psf_moments,
-    hsm_shape_regauss,
-    hsm_source_moments,
-    jacobian,
-    kron_flux,
-    naive_centroid,
-    pixel_flags,
-    psf_flux,
-    sdss_centroid,
-    sdss_shape,
-    sky_coord,
-    variance,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-REGISTERED = (
-    "base_Blendedness",
-    "base_CircularApertureFlux",
-    "base_FPPosition",
-    "base_GaussianCentroid",
-    "base_GaussianFlux",
-    "base_Jacobian",
-    "base_NaiveCentroid",
-    "base_PixelFlags",
-    "base_PsfFlux",
-    "base_SdssCentroid",
-    "base_SdssShape",
-    "base_SkyCoord",
-    "base_Variance",
-    "ext_convolved_ConvolvedFlux",
-    "ext_photometryKron_KronFlux",
-    "ext_shapeHSM_HsmPsfMoments",
-    "ext_shapeHSM_HsmShapeRegauss",
-    "ext_shapeHSM_HsmSourceMoments",
-    "modelfit_CModel",
-    "modelfit_DoubleShapeletPsfApprox",
-)
-"""Names of all plugins."""
+__all__: list[str] = []
 
-__all__ = [
-    "REGISTERED",
-    "blendedness",
-    "circular_aperture_flux",
-    "cmodel",
-    "convolved_flux",
-    "double_shapelet_psf",
-    "fp_position",
-    "gaussian_centroid",
-    "gaussian_flux",
-    "hsm_psf_moments",
-    "hsm_shape_regauss",
-    "hsm_source_moments",
-    "jacobian",
-    "kron_flux",
-    "naive_centroid",
-    "pixel_flags",
-    "psf_flux",
-    "sdss_centroid",
-    "sdss_shape",
-    "sky_coord",
-    "variance",
-]
+for _file in iter_modules(__path__):
+    import_module(f"{__name__}.{_file.name}")

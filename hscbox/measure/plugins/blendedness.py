@@ -49,9 +49,7 @@ class Blendedness(Plugin):
             schema.add_field(f"{name}_{way}_flux_parent", "D", f"same weight on the un-deblended image{how}", "count")
         for way in _WAYS:
             for side in _SIDES:
-                for term in _TERMS:
-                    doc = f"Gaussian-weighted {way} moments, {side} pixels, I{term}"
-                    schema.add_field(f"{name}_{way}_{side}_{term}", "D", doc, "pixel^2")
+                self.add_ellipse(schema, f"Gaussian-weighted {way} moments, {side} pixels", f"_{way}_{side}")
         self.add_flags(
             schema,
             flag="any failure of this algorithm",

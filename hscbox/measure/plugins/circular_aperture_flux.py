@@ -12,9 +12,10 @@ import numpy as np
 
 from ...catalog.schema import Schema
 from ...fits.metadata import CardValue
-from ...numerics.arrays import FloatArray, IntArray
+from ...numerics.arrays import BoolArray, FloatArray, IntArray
 from ...numerics.compiler import njit
 from ..context import MeasurementContext
+from ..elliptical_flux import weighted_sum
 from ..pixels import put_back, take_out
 from ..plugin import Plugin, register
 from ..sinc_aperture import ellipse_weights, sinc_half_width, sine_integral_table
@@ -49,7 +50,7 @@ class CircularApertureFlux(Plugin):
     def declare(self, schema: Schema) -> None:
         """Add flux, error and flags of every aperture."""
         for radius in self.config.radii:
-            declare_aperture(schema, f"{self.name}_{aperture_label(radius)}", radius, self.config.maxSincRadius)
+            declare_aperture(schema, self._column(radius), radius, self.config.maxSincRadius)
 
     def metadata(self) -> dict[str, CardValue]:
         """Return the radii."""
@@ -63,26 +64,14 @@ class CircularApertureFlux(Plugin):
         large = sorted(r for r in self.config.radii if r > self.config.maxSincRadius)
         for radius in small:
             result = sinc_fluxes(context.pixels, variance, x, y, radius, sine_integral_table())
-            self._fill(context, radius, *result)
+            fill_aperture(context, self._column(radius), *result)
         if large:
             flux, error, flags = _nested_fluxes(context.pixels, variance, x, y, np.array(large, dtype=np.float64))
             for k, radius in enumerate(large):
-                self._fill(context, radius, flux[:, k], error[:, k], flags[:, k])
+                fill_aperture(context, self._column(radius), flux[:, k], error[:, k], flags[:, k])
 
-    def _fill(
-        self,
-        context: MeasurementContext,
-        radius: float,
-        flux: FloatArray,
-        error: FloatArray,
-        flags: IntArray,
-    ) -> None:
-        catalog, name = context.catalog, f"{self.name}_{aperture_label(radius)}"
-        catalog[f"{name}_flux"], catalog[f"{name}_fluxSigma"] = flux, error
-        catalog[f"{name}_flag_apertureTruncated"] = (flags & TRUNCATED) != 0
-        if radius <= self.config.maxSincRadius:
-            catalog[f"{name}_flag_sincCoeffsTruncated"] = (flags & COEFFS_TRUNCATED) != 0
-        catalog[f"{name}_flag"] = ((flags & TRUNCATED) != 0) | ~np.isfinite(flux) | context.centroid_failed
+    def _column(self, radius: float) -> str:
+        return f"{self.name}_{aperture_label(radius)}"
 
 
 def declare_aperture(schema: Schema, name: str, radius: float, max_sinc_radius: float) -> None:
@@ -93,6 +82,20 @@ def declare_aperture(schema: Schema, name: str, radius: float, max_sinc_radius: 
     schema.add_field(f"{name}_flag_apertureTruncated", "Flag", "aperture leaves the image")
     if radius <= max_sinc_radius:
         schema.add_field(f"{name}_flag_sincCoeffsTruncated", "Flag", "full sinc weight image does not fit")
+
+
+def fill_aperture(
+    context: MeasurementContext, name: str, flux: FloatArray, error: FloatArray, flags: IntArray
+) -> BoolArray:
+    """Fill the columns of one aperture, and return where it failed (n,), whatever the centroid."""
+    catalog = context.catalog
+    catalog[f"{name}_flux"], catalog[f"{name}_fluxSigma"] = flux, error
+    catalog[f"{name}_flag_apertureTruncated"] = (flags & TRUNCATED) != 0
+    if f"{name}_flag_sincCoeffsTruncated" in catalog:
+        catalog[f"{name}_flag_sincCoeffsTruncated"] = (flags & COEFFS_TRUNCATED) != 0
+    failed: BoolArray = ((flags & TRUNCATED) != 0) | ~np.isfinite(flux)
+    catalog[f"{name}_flag"] = failed | context.centroid_failed
+    return failed
 
 
 @njit
@@ -106,22 +109,15 @@ def sinc_fluxes(pixels: Any, variance: Any, x: Any, y: Any, radius: float, table
     for i in range(x.size):
         ix, iy = int(np.floor(x[i] + 0.5)), int(np.floor(y[i] + 0.5))
         left, bottom = ix - half, iy - half
-        first_i, last_i = max(0, -left), min(size, width - left)
-        first_j, last_j = max(0, -bottom), min(size, height - bottom)
-        if last_i - first_i < size or last_j - first_j < size:
+        if left < 0 or bottom < 0 or left + size > width or bottom + size > height:
             flags[i] |= COEFFS_TRUNCATED
         if x[i] - radius < -0.5 or y[i] - radius < -0.5 or x[i] + radius > width - 0.5 or y[i] + radius > height - 0.5:
             flags[i] |= TRUNCATED
-        if first_i >= last_i or first_j >= last_j:
+        if left >= width or bottom >= height or left + size <= 0 or bottom + size <= 0:
             continue
         weights = ellipse_weights(square, square, 0.0, x[i] - ix, y[i] - iy, half, half, table)
         put_back(pixels, i)
-        total, noise = 0.0, 0.0
-        for j in range(first_j, last_j):
-            for k in range(first_i, last_i):
-                w = weights[j, k]
-                total += w * pixels.work[bottom + j, left + k]
-                noise += w * w * variance[bottom + j, left + k]
+        total, noise = weighted_sum(pixels.work, variance, weights, left, bottom)
         take_out(pixels, i)
         flux[i], error[i] = total, np.sqrt(noise)
     return flux, error, flags

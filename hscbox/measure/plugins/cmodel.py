@@ -42,9 +42,9 @@ class CModel(Plugin):
             flag_noShape="no shape to start from",
             flags_smallShape="start radius replaced by the minimum",
         )
-        _declare_ellipse(schema, f"{name}_ellipse", "fracDev-weighted mean ellipse")
-        _declare_ellipse(schema, f"{name}_region_initial_ellipse", "initial fit region")
-        _declare_ellipse(schema, f"{name}_region_final_ellipse", "final fit region")
+        self.add_ellipse(schema, "fracDev-weighted mean ellipse", "_ellipse")
+        self.add_ellipse(schema, "initial fit region", "_region_initial_ellipse")
+        self.add_ellipse(schema, "final fit region", "_region_final_ellipse")
         self.add_flags(
             schema, flag_noShapeletPsf="PSF shapelet fit failed", flag_badCentroid="centroid outside the fit region"
         )
@@ -55,7 +55,7 @@ class CModel(Plugin):
         schema.add_field(f"{name}_fluxSigma", "D", "its error", "count")
         schema.add_field(f"{name}_flag", "Flag", "stage failed")
         schema.add_field(f"{name}_flux_inner", "D", "flux inside the fit region only")
-        _declare_ellipse(schema, f"{name}_ellipse", "half-light ellipse")
+        self.add_ellipse(schema, "half-light ellipse", f"_{stage}_ellipse")
         schema.add_field(f"{name}_objective", "D", "-ln(likelihood x prior) at the optimum")
         for k in range(3):
             schema.add_field(f"{name}_nonlinear_{k}", "D", f"ellipse parameter (eta1, eta2, ln r)[{k}]")
@@ -73,8 +73,3 @@ class CModel(Plugin):
             context.catalog[f"{self.name}{ending}_flag"] = True
         for stage in _STAGES:
             context.catalog[f"{self.name}_{stage}_time"] = 0.0
-
-
-def _declare_ellipse(schema: Schema, name: str, doc: str) -> None:
-    for term in ("xx", "yy", "xy"):
-        schema.add_field(f"{name}_{term}", "D", f"{doc}, I{term}", "pixel^2")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...catalog.schema import Schema
 from ...fits.metadata import CardValue
-from ...numerics.arrays import BoolArray, FloatArray, IntArray
+from ...numerics.arrays import BoolArray, FloatArray
 from ...numerics.compiler import njit
 from ...numerics.constants import FWHM_PER_SIGMA
 from ..context import MeasurementContext
@@ -17,7 +17,7 @@ from ..elliptical_flux import aperture_weights, scaled_ellipse, weighted_sum
 from ..pixels import put_back, take_out
 from ..plugin import Plugin, register
 from ..sinc_aperture import ellipse_weights, sinc_half_width, sine_integral_table
-from .circular_aperture_flux import COEFFS_TRUNCATED, TRUNCATED, aperture_label, declare_aperture
+from .circular_aperture_flux import COEFFS_TRUNCATED, TRUNCATED, aperture_label, declare_aperture, fill_aperture
 
 __all__ = ["ConvolvedFlux", "ConvolvedFluxConfig"]
 
@@ -102,8 +102,8 @@ class ConvolvedFlux(Plugin):
                 sine_integral_table(),
             )
             for m, radius in enumerate(config.aperture_radii):
-                failed = self._fill_circle(context, f"{name}_{k}_{aperture_label(radius)}", table[:, m], flags[:, m])
-                any_failure = any_failure | failed
+                circle = f"{name}_{k}_{aperture_label(radius)}"
+                any_failure = any_failure | fill_aperture(context, circle, table[:, m, 0], table[:, m, 1], flags[:, m])
             kron = f"{name}_{k}_kron"
             catalog[f"{kron}_flux"], catalog[f"{kron}_fluxSigma"] = table[:, -1].T
             failed = kron_failed | ~np.isfinite(table[:, -1, 0])
@@ -118,15 +118,6 @@ class ConvolvedFlux(Plugin):
         radius = context.catalog[f"{kron}_radius"].astype(np.float64)
         failed: BoolArray = context.catalog[f"{kron}_flag"].copy()
         return radius, failed
-
-    def _fill_circle(self, context: MeasurementContext, name: str, values: FloatArray, flags: IntArray) -> BoolArray:
-        catalog = context.catalog
-        catalog[f"{name}_flux"], catalog[f"{name}_fluxSigma"] = values.T
-        failed: BoolArray = ((flags & TRUNCATED) != 0) | ~np.isfinite(values[:, 0])
-        catalog[f"{name}_flag_apertureTruncated"] = (flags & TRUNCATED) != 0
-        catalog[f"{name}_flag_sincCoeffsTruncated"] = (flags & COEFFS_TRUNCATED) != 0
-        catalog[f"{name}_flag"] = failed | context.centroid_failed
-        return failed
 
 
 @njit

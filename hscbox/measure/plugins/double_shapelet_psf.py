@@ -24,13 +24,10 @@ class DoubleShapeletPsfApprox(Plugin):
     def declare(self, schema: Schema) -> None:
         """Add ellipses, centres and coefficients of both components, and flags."""
         for k, n in enumerate(_COEFFICIENTS):
-            name = f"{self.name}_{k}"
-            for term in ("xx", "yy", "xy"):
-                schema.add_field(f"{name}_{term}", "D", f"PSF shapelet component {k} ellipse, I{term}", "pixel^2")
-            for axis in "xy":
-                schema.add_field(f"{name}_{axis}", "D", f"PSF shapelet component {k} centre, {axis}", "pixel")
+            self.add_ellipse(schema, f"PSF shapelet component {k} ellipse", f"_{k}")
+            self.add_point(schema, f"PSF shapelet component {k} centre", f"_{k}")
             for m in range(n):
-                schema.add_field(f"{name}_{m}", "D", f"shapelet coefficient {m} of component {k}")
+                schema.add_field(f"{self.name}_{k}_{m}", "D", f"shapelet coefficient {m} of component {k}")
         self.add_flags(
             schema,
             flag="any failure of this algorithm",

@@ -9,6 +9,7 @@ import lsst.pex.config as pex_config
 import numpy as np
 
 from ...catalog.schema import Schema
+from ...numerics.cholesky import solve_positive
 from ...numerics.compiler import njit
 from ..centroid_check import CentroidPlugin
 from ..context import MeasurementContext
@@ -46,23 +47,13 @@ class GaussianCentroid(CentroidPlugin):
 
     def declare(self, schema: Schema) -> None:
         """Add positions and flags."""
-        self.declare_positions(schema, "2-D Gaussian fit centroid")
-        self.add_flags(
-            schema,
-            flag="any failure of this algorithm",
-            flag_noPeak="fitted amplitude not positive",
-            flag_resetToPeak="result lay outside the footprint and was replaced by the first peak",
-        )
+        self.add_point(schema, "2-D Gaussian fit centroid")
+        self.declare_flags(schema, flag_noPeak="fitted amplitude not positive")
 
     def measure(self, context: MeasurementContext) -> None:
         """Measure all sources, starting from the centroid slot."""
-        catalog, name = context.catalog, self.name
-        x, y = context.centroid
-        fit_x, fit_y, failure = _fits(context.pixels, x, y)
-        failed = failure > 0
-        fit_x[failed], fit_y[failed] = x[failed], y[failed]
-        catalog[f"{name}_flag_noPeak"] = failure == _NO_PEAK
-        self.fill(context, fit_x, fit_y, failed)
+        x, y, failure = _fits(context.pixels, *context.centroid)
+        self.fill(context, x, y, failure, context.centroid, {_NO_PEAK: "noPeak"})
 
 
 @njit
@@ -93,7 +84,8 @@ def _fit(image: Any, x: float, y: float) -> tuple[int, float, float]:
         damped = normal.copy()
         for k in range(_PARAMETERS):
             damped[k, k] *= 1.0 + damping
-        solved, step = _solve(damped, right.copy())
+        step = right.copy()
+        solved = solve_positive(damped, step, 0.0).all()
         trial = p + step
         if not solved or not (0.1 < trial[4] < _HALF_BOX and abs(trial[2] - ix) < 8.0 and abs(trial[3] - iy) < 8.0):
             damping *= 10.0
@@ -152,28 +144,3 @@ def _normal_equations(image: Any, box: tuple[int, int, int, int], p: Any, normal
         for b in range(a):
             normal[b, a] = normal[a, b]
     return total, n
-
-
-@njit
-def _solve(matrix: Any, right: Any) -> tuple[bool, Any]:
-    """Solve a symmetric positive definite system by Cholesky's factors, in place; False where there are none."""
-    n = right.size
-    for j in range(n):
-        for k in range(j):
-            matrix[j, j] -= matrix[j, k] ** 2
-        if not matrix[j, j] > 0.0:
-            return False, right
-        matrix[j, j] = math.sqrt(matrix[j, j])
-        for i in range(j + 1, n):
-            for k in range(j):
-                matrix[i, j] -= matrix[i, k] * matrix[j, k]
-            matrix[i, j] /= matrix[j, j]
-    for i in range(n):
-        for k in range(i):
-            right[i] -= matrix[i, k] * right[k]
-        right[i] /= matrix[i, i]
-    for i in range(n - 1, -1, -1):
-        for k in range(i + 1, n):
-            right[i] -= matrix[k, i] * right[k]
-        right[i] /= matrix[i, i]
-    return True, right

@@ -14,8 +14,6 @@ from ..plugin import Plugin, register
 
 __all__ = ["HsmPlugin", "HsmSourceMoments", "HsmSourceMomentsConfig"]
 
-_BAD = ("BAD", "SAT", "INTRP")
-
 
 class HsmPlugin(Plugin):
     """What the HSM plugins have in common: their flags."""
@@ -35,10 +33,8 @@ class HsmPlugin(Plugin):
 
     def add_moments(self, schema: Schema, doc: str) -> None:
         """Declare centroid, moments and flags."""
-        for axis in "xy":
-            schema.add_field(f"{self.name}_{axis}", "D", f"{doc}: centroid, {axis}", "pixel")
-        for term in ("xx", "yy", "xy"):
-            schema.add_field(f"{self.name}_{term}", "D", f"{doc}: adaptive moments, I{term}", "pixel^2")
+        self.add_point(schema, f"{doc}: centroid")
+        self.add_ellipse(schema, f"{doc}: adaptive moments")
         self.add_hsm_flags(schema, "parent source, not measured (never set for moments)")
 
     def fill_moments(self, context: MeasurementContext, good: Any, table: Any) -> None:
@@ -51,7 +47,7 @@ class HsmPlugin(Plugin):
 class HsmSourceMomentsConfig(pex_config.Config):
     """Parameters of the plugins that measure sources with HSM."""
 
-    badMaskPlanes = pex_config.ListField("Planes whose pixels count as 0.", str, default=list(_BAD))
+    badMaskPlanes = pex_config.ListField("Planes whose pixels count as 0.", str, default=["BAD", "SAT", "INTRP"])
 
 
 @register("ext_shapeHSM_HsmSourceMoments")

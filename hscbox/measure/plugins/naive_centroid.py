@@ -38,25 +38,13 @@ class NaiveCentroid(CentroidPlugin):
 
     def declare(self, schema: Schema) -> None:
         """Add positions and flags."""
-        self.declare_positions(schema, "3x3 first-moment centroid")
-        self.add_flags(
-            schema,
-            flag="any failure of this algorithm",
-            flag_noCounts="3x3 sum is zero",
-            flag_edge="too near the edge",
-            flag_resetToPeak="result lay outside the footprint and was replaced by the first peak",
-        )
+        self.add_point(schema, "3x3 first-moment centroid")
+        self.declare_flags(schema, flag_noCounts="3x3 sum is zero", flag_edge="too near the edge")
 
     def measure(self, context: MeasurementContext) -> None:
         """Measure all sources, starting from the centroid slot."""
-        catalog, name = context.catalog, self.name
-        x, y = context.centroid
-        mx, my, failure = _moments(context.pixels, x, y, self.config.background)
-        failed = failure > 0
-        mx[failed], my[failed] = x[failed], y[failed]
-        catalog[f"{name}_flag_edge"] = failure == _EDGE
-        catalog[f"{name}_flag_noCounts"] = failure == _NO_COUNTS
-        self.fill(context, mx, my, failed)
+        x, y, failure = _moments(context.pixels, *context.centroid, self.config.background)
+        self.fill(context, x, y, failure, context.centroid, {_EDGE: "edge", _NO_COUNTS: "noCounts"})
 
 
 @njit

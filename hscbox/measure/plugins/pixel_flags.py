@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -28,8 +28,6 @@ _CENTRE = {"interpolated": "INTRP", "saturated": "SAT", "cr": "CR", "suspect": "
 @register("base_PixelFlags")
 class PixelFlags(Plugin):
     """base_PixelFlags."""
-
-    order: ClassVar[float] = 2.0
 
     def declare(self, schema: Schema) -> None:
         """Add the flags."""

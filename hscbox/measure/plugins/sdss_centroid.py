@@ -56,17 +56,15 @@ class SdssCentroid(CentroidPlugin):
 
     def declare(self, schema: Schema) -> None:
         """Add positions, errors and flags."""
-        self.declare_positions(schema, "SDSS quartic-interpolated centroid")
+        self.add_point(schema, "SDSS quartic-interpolated centroid")
         for axis in "xy":
             schema.add_field(f"{self.name}_{axis}Sigma", "F", f"1-sigma error of {axis}", "pixel")
-        self.add_flags(
+        self.declare_flags(
             schema,
-            flag="any failure of this algorithm",
             flag_edge="too near the edge",
             flag_noSecondDerivative="curvature is zero",
             flag_almostNoSecondDerivative="curvature nearly zero (step > limit)",
             flag_notAtMaximum="start pixel is not a local maximum",
-            flag_resetToPeak="result lay outside the footprint and was replaced by the first peak",
         )
 
     def measure(self, context: MeasurementContext) -> None:
@@ -87,11 +85,7 @@ class SdssCentroid(CentroidPlugin):
             self.config.wfac,
             self.config.peakMin,
         )
-        failed = failure > 0
-        x[failed], y[failed] = context.peak_x[failed], context.peak_y[failed]
-        for number, ending in _FAILURES.items():
-            catalog[f"{name}_flag_{ending}"] = failure == number
-        self.fill(context, x, y, failed)
+        self.fill(context, x, y, failure, (context.peak_x, context.peak_y), _FAILURES)
         catalog[f"{name}_xSigma"], catalog[f"{name}_ySigma"] = x_error, y_error
 
 
@@ -235,19 +229,10 @@ def _errors(
 @njit
 def _cells(plane: Any, left: int, bottom: int, bin_x: int, bin_y: int, size: int, factor: float) -> Any:
     """Return the sums over cells of bin_x x bin_y pixels, times `factor`: (size, size)."""
-    cells = np.empty((size, size))
-    if bin_x == 1 and bin_y == 1:
-        cells[:, :] = plane[bottom : bottom + size, left : left + size]
-    else:
-        _bin(plane, left, bottom, bin_x, bin_y, cells, factor)
-    return cells
-
-
-@njit
-def _bin(plane: Any, left: int, bottom: int, bin_x: int, bin_y: int, cells: Any, factor: float) -> None:
-    cells[:, :] = 0.0
-    for j in range(cells.shape[0] * bin_y):
-        for i in range(cells.shape[1]):
+    cells = np.zeros((size, size))
+    for j in range(size * bin_y):
+        for i in range(size):
             for k in range(bin_x):
                 cells[j // bin_y, i] += plane[bottom + j, left + i * bin_x + k]
     cells *= factor
+    return cells

@@ -41,18 +41,14 @@ class SdssShape(Plugin):
     def declare(self, schema: Schema) -> None:
         """Add moments, errors, centroid, flux, PSF moments and flags."""
         name = self.name
-        for term in _TERMS:
-            schema.add_field(f"{name}_{term}", "D", f"adaptive Gaussian moments, I{term}", "pixel^2")
+        self.add_ellipse(schema, "adaptive Gaussian moments")
         for term in _TERMS:
             schema.add_field(f"{name}_{term}Sigma", "F", f"1-sigma error of I{term}", "pixel^2")
-        for axis in "xy":
-            schema.add_field(f"{name}_{axis}", "D", f"weighted centroid, {axis}", "pixel")
+        self.add_point(schema, "weighted centroid")
         schema.add_field(f"{name}_flux", "D", "flux of the matched Gaussian", "count")
         schema.add_field(f"{name}_fluxSigma", "D", "1-sigma error of the above", "count")
         if self.config.doMeasurePsf:
-            for term in _TERMS:
-                doc = f"adaptive moments of the PSF model here, I{term}"
-                schema.add_field(f"{name}_psf_{term}", "D", doc, "pixel^2")
+            self.add_ellipse(schema, "adaptive moments of the PSF model here", "_psf")
         for term in _TERMS:
             schema.add_field(f"{name}_flux_{term}_Cov", "F", f"covariance of flux and I{term}", "count*pixel^2")
         self.add_flags(

@@ -124,6 +124,14 @@ def _gaussian(
     reach_x, reach_y = _GAUSSIAN_REACH * math.sqrt(max(xx, 1.0)), _GAUSSIAN_REACH * math.sqrt(max(yy, 1.0))
     left, right = max(1 - psf_shape[1], math.floor(x - reach_x)), min(shape[1] - 1, math.ceil(x + reach_x))
     bottom, top = max(1 - psf_shape[0], math.floor(y - reach_y)), min(shape[0] - 1, math.ceil(y + reach_y))
+    return left, bottom, _drawn(left, right, bottom, top, x, y, xx, yy, xy)
+
+
+@njit
+def _drawn(
+    left: int, right: int, bottom: int, top: int, x: float, y: float, xx: float, yy: float, xy: float
+) -> FloatArray:
+    """Return a box, both ends included, of the Gaussian of peak 1 and covariance xx, yy, xy about (x, y)."""
     det = xx * yy - xy * xy
     image = np.empty((top - bottom + 1, right - left + 1))
     for j in range(image.shape[0]):
@@ -131,7 +139,7 @@ def _gaussian(
         for i in range(image.shape[1]):
             dx = left + i - x
             image[j, i] = math.exp(-0.5 * (yy * dx * dx - 2.0 * xy * dx * dy + xx * dy * dy) / det)
-    return left, bottom, image
+    return image
 
 
 @njit
@@ -143,16 +151,9 @@ def _psf_residual(
     reach_y = _IMAGE_REACH * math.sqrt(galaxy.yy) + _GAUSSIAN_REACH * sigma_y
     left, right = max(0, math.floor(p.x - reach_x)), min(psf.shape[1] - 1, math.ceil(p.x + reach_x))
     bottom, top = max(0, math.floor(p.y - reach_y)), min(psf.shape[0] - 1, math.ceil(p.y + reach_y))
-    det = p.xx * p.yy - p.xy * p.xy
-    peak = psf.sum() / (2.0 * math.pi * math.sqrt(det))
-    image = np.empty((top - bottom + 1, right - left + 1))
-    for j in range(image.shape[0]):
-        dy = bottom + j - p.y
-        for i in range(image.shape[1]):
-            dx = left + i - p.x
-            exponent = (p.yy * dx * dx - 2.0 * p.xy * dx * dy + p.xx * dy * dy) / det
-            image[j, i] = peak * math.exp(-0.5 * exponent) - psf[bottom + j, left + i]
-    return left, bottom, image
+    peak = psf.sum() / (2.0 * math.pi * math.sqrt(p.xx * p.yy - p.xy * p.xy))
+    gaussian = _drawn(left, right, bottom, top, p.x, p.y, p.xx, p.yy, p.xy)
+    return left, bottom, peak * gaussian - psf[bottom : top + 1, left : right + 1]
 
 
 @njit

@@ -27,8 +27,9 @@ class HsmSources(NamedTuple):
     """(n,) whether the centroid lies outside of the footprint's box."""
 
 
+@njit
 def measure_sources(
-    pixels: Any, mask: Int32Array, bad: int, x: FloatArray, y: FloatArray, sigma: FloatArray
+    pixels: Any, mask: Int32Array, bad: np.int32, x: FloatArray, y: FloatArray, sigma: FloatArray
 ) -> HsmSources:
     """Measure the moments of sources in the boxes of their footprints.
 
@@ -43,11 +44,6 @@ def measure_sources(
     sigma
         (n,) first guesses of the width [px].
     """
-    return HsmSources(*_measure(pixels, mask, np.int32(bad), x, y, sigma))
-
-
-@njit
-def _measure(pixels: Any, mask: Any, bad: Any, x: Any, y: Any, sigma: Any) -> tuple[Any, Any, Any, Any]:
     n = x.size
     good, table = np.zeros(n, np.bool_), np.full((n, 7), np.nan)
     empty, outside = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
@@ -67,7 +63,7 @@ def _measure(pixels: Any, mask: Any, bad: Any, x: Any, y: Any, sigma: Any) -> tu
         good[i] = m.good
         table[i, 0], table[i, 1] = m.x + box[0], m.y + box[1]
         table[i, 2], table[i, 3], table[i, 4], table[i, 5], table[i, 6] = m.xx, m.yy, m.xy, m.sum, m.rho4
-    return good, table, empty, outside
+    return HsmSources(good, table, empty, outside)
 
 
 @njit

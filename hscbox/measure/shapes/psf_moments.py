@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ...numerics.adaptive_moments import adaptive_moments
@@ -13,17 +11,12 @@ from ...numerics.compiler import njit
 __all__ = ["stamp_moments"]
 
 
+@njit
 def stamp_moments(stamps: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     """Return the moments xx, yy, xy (n, 3) [px^2] of `stamps` (n, size, size) with centres x, y (n,) in the stamps.
 
     Rows of stamps whose moments cannot be measured are nan.
     """
-    moments: FloatArray = _stamp_moments(stamps, x, y)
-    return moments
-
-
-@njit
-def _stamp_moments(stamps: Any, x: Any, y: Any) -> Any:
     moments = np.full((x.size, 3), np.nan)
     for i in range(x.size):
         found = adaptive_moments(stamps[i], x[i], y[i])
