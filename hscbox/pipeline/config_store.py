@@ -6,13 +6,10 @@ import difflib
 import fnmatch
 import hashlib
 import io
-from pathlib import Path
 
 from lsst.pex.config import Config
 
-from .overrides import apply_file
-
-__all__ = ["config_digest", "config_lines", "config_text", "differences", "load_config"]
+__all__ = ["config_digest", "config_lines", "config_text", "differences"]
 
 
 def config_text(config: Config) -> str:
@@ -45,11 +42,6 @@ def config_lines(config: Config, pattern: str = "*") -> list[str]:
         return any(fnmatch.fnmatchcase(name.lower(), p.lower()) for p in patterns)
 
     return [line for line in lines if matches(line)]
-
-
-def load_config(path: Path, config: Config) -> None:
-    """Apply the recorded configuration at `path` to the fresh `config`; raises as `apply_file`."""
-    apply_file(config, path)
 
 
 def differences(recorded: Config, current: Config) -> list[str]:
