@@ -29,7 +29,7 @@ from .card_parser import parse_header
 from .metadata import Metadata
 from .structure import BLOCK, CARD_SIZE, DTYPES, array_sum, data_size, padding, word_sum
 
-__all__ = ["ReadUnit", "naming", "read_image", "read_metadata", "read_units"]
+__all__ = ["ReadUnit", "naming", "read_image", "read_units"]
 
 _MAX_CONTENT = 1 << 30
 _MAX_HEADER_BLOCKS = 2000
@@ -54,7 +54,13 @@ class ReadUnit:
 
         Repeated keywords become lists, undefined values are left out.
         """
-        return _metadata(self.source, drop)
+        metadata = Metadata()
+        for item in self.source.cards:
+            if item.keyword and not drop(item.keyword) and isinstance(item.value, bool | int | float | str):
+                # astropy turns the lower case of HIERARCH keywords into upper case.
+                name = item.image[9:].partition("=")[0].strip() if item.image.startswith("HIERARCH ") else item.keyword
+                metadata.add(name, item.value, item.comment)
+        return metadata
 
     @property
     def is_image(self) -> bool:
@@ -142,21 +148,6 @@ def read_image(path: Path | str) -> NDArray[Any]:
     return unit.array()
 
 
-def read_metadata(path: Path | str, drop: Callable[[str], bool]) -> Metadata:
-    """Return the primary header of a file as `ReadUnit.metadata`, without reading its data.
-
-    Raises
-    ------
-    MissingInputError
-        The file cannot be opened.
-    DamagedInputError
-        It does not begin with a FITS header.
-    """
-    path = Path(path)
-    with _open(path) as stream:
-        return _metadata(_parse(path, _header_text(path, stream, 0))[0], drop)
-
-
 @contextmanager
 def naming(path: Path | str) -> Iterator[None]:
     """Turn whatever goes wrong while a file is interpreted into an error that names it.
@@ -176,16 +167,6 @@ def naming(path: Path | str) -> Iterator[None]:
         raise DamagedInputError(
             f"{path} cannot be understood: {error}", remedy="Fetch or make the file again"
         ) from error
-
-
-def _metadata(source: fits.Header, drop: Callable[[str], bool]) -> Metadata:
-    metadata = Metadata()
-    for item in source.cards:
-        if item.keyword and not drop(item.keyword) and isinstance(item.value, bool | int | float | str):
-            # astropy turns the lower case of HIERARCH keywords into upper case.
-            name = item.image[9:].partition("=")[0].strip() if item.image.startswith("HIERARCH ") else item.keyword
-            metadata.add(name, item.value, item.comment)
-    return metadata
 
 
 @contextmanager
