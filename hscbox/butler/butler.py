@@ -14,7 +14,7 @@ from .derived import COMPUTED, compute, read_part, read_raw_frame, split_name
 from .formatters import read_file, write_file
 from .ingest_report import VisitCompleteness, completeness
 from .lookup import ALL_KEYS, Expansion, Lookup
-from .opening import Place, open_place, open_places
+from .opening import Place, open_places
 from .output import back_up
 from .paths import absolute
 from .repository import Opened, Repository
@@ -69,10 +69,9 @@ class Butler:
         calib = calib_root if calib_root is not None else calibRoot
         self._calib = None if calib is None else absolute(calib)
         self._aliases: dict[str, str] = {}
-        if root is None:
-            self._output, repositories = open_places(inputs, outputs, self._calib, opened)
-        else:
-            self._output, repositories = open_place(root, self._calib, opened)
+        if root is not None:
+            inputs, outputs = root, {"root": root, "mode": "rw"}
+        self._output, repositories = open_places(inputs, outputs, self._calib, opened)
         self._lookup = Lookup(repositories)
         if not quiet:
             self._lookup.log_registries()
