@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from ..butler.repository_cfg import CFG_NAME, RepositoryCfg, read_cfg
+from ..butler.repository import parent_place
+from ..butler.repository_cfg import CFG_NAME, read_cfg
 from ..errors import HscboxError
 from ..machine.mounts import Dangling, dangling, mount_points
 
@@ -75,21 +76,12 @@ def _directories(place: Path) -> list[Path]:
     return [place / name for name in sorted(names)]
 
 
-def _links(place: Path) -> list[Path]:
+def _links(place: Path, most: int = _MOST_ENTRIES) -> list[Path]:
     """Return the first links of a directory; of one with many entries only the first are looked at."""
     try:
         with os.scandir(place) as entries:
             found = (entry.name for entry in islice(entries, _MOST_ENTRIES) if entry.is_symlink())
-            return [place / name for name in islice(found, LINKS_PER_DIRECTORY)]
-    except OSError:
-        return []
-
-
-def _all_links(place: Path) -> list[Path]:
-    """Return the links directly in a directory that has few entries, such as `CALIB`."""
-    try:
-        with os.scandir(place) as entries:
-            return [place / e.name for e in islice(entries, _MOST_ENTRIES) if e.is_symlink()]
+            return [place / name for name in islice(found, most)]
     except OSError:
         return []
 
@@ -109,7 +101,7 @@ def survey(root: Path) -> LinkSurvey:
         for link, is_directory in top_links(place):
             _follow(link, is_directory, points, result)
         calib, ref_cats = place / "CALIB", place / "ref_cats"
-        for inner in (*_all_links(calib), *_all_links(ref_cats)):
+        for inner in (*_links(calib), *_links(ref_cats)):
             _follow(inner, None, points, result)
         leaves = list(leaf_directories(place))
         leaves += [leaf for kind in _directories(calib) for date in _directories(kind) for leaf in _directories(date)]
@@ -125,7 +117,7 @@ def _sample(leaves: list[Path], points: Mapping[str, str], result: LinkSurvey) -
     step = max(1, -(-len(leaves) // MOST_DIRECTORIES))
     for leaf in leaves[::step]:
         result.directories += 1
-        for link in _links(leaf):
+        for link in _links(leaf, LINKS_PER_DIRECTORY):
             _follow(link, None, points, result)
 
 
@@ -147,8 +139,5 @@ def parents_of(place: Path) -> list[Path]:
             cfg = read_cfg(place / CFG_NAME)
         except HscboxError:
             return found
-        base = Path(os.path.realpath(place))
-        for parent in cfg.parents:
-            text = (parent.root or "") if isinstance(parent, RepositoryCfg) else parent
-            found.append(Path(os.path.normpath(base / text)))
+        found += [parent_place(place, parent) for parent in cfg.parents]
     return found
