@@ -55,7 +55,7 @@ class ReadUnit:
         Repeated keywords become lists, undefined values are left out.
         """
         metadata = Metadata()
-        for item in self.source.cards:
+        for item in () if self.source is None else self.source.cards:
             if item.keyword and not drop(item.keyword) and isinstance(item.value, bool | int | float | str):
                 # astropy turns the lower case of HIERARCH keywords into upper case.
                 name = item.image[9:].partition("=")[0].strip() if item.image.startswith("HIERARCH ") else item.keyword
