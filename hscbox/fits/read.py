@@ -24,7 +24,7 @@ from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
 from ..errors import DamagedInputError, MissingInputError
-from ..machine.mounts import missing_link_remedy
+from ..machine.mounts import dangling, missing_link_error
 from .card_parser import parse_header
 from .metadata import Metadata
 from .structure import BLOCK, CARD_SIZE, DTYPES, array_sum, data_size, padding, word_sum
@@ -178,8 +178,9 @@ def _open(path: Path) -> Iterator[BinaryIO]:
                 yield stream
                 return
     except FileNotFoundError as error:
-        remedy = missing_link_remedy(path) or "Check the name"
-        raise MissingInputError(f"No such file: {path}", remedy=remedy) from error
+        if found := dangling(path, directory=False):
+            raise missing_link_error(found) from error
+        raise MissingInputError(f"No such file: {path}", remedy="Check the name") from error
     except OSError as error:
         raise MissingInputError(f"Cannot read {path}: {error.strerror or error}") from error
     try:

@@ -23,7 +23,6 @@ __all__ = [
     "dangling",
     "is_lost_with_container",
     "missing_link_error",
-    "missing_link_remedy",
     "mount_points",
 ]
 
@@ -203,18 +202,6 @@ def _mount_of(place: Path, points: Mapping[str, str]) -> tuple[str, str]:
     """Return the mount point that a path is on, and its kind of file system."""
     inside = next((str(above) for above in (place, *place.parents) if str(above) in points), "/")
     return inside, points.get(inside, "")
-
-
-def missing_link_remedy(path: Path) -> str:
-    """Return what to do about `path` that could not be opened: about its link if it is one, else empty."""
-    found = dangling(path)
-    return "" if found is None else f"It is a symbolic link to {found.target}: {_state(found)}. {found.remedy}"
-
-
-def _state(found: Dangling) -> str:
-    if found.is_mounted:
-        return "that does not exist"
-    return f"that is not mounted {'in this container' if found.engine else 'on this machine'}"
 
 
 def missing_link_error(found: Dangling) -> MissingInputError:
