@@ -30,18 +30,14 @@ def config_lines(config: Config, pattern: str = "*") -> list[str]:
     The pattern is a glob, compared without regard to case unless it ends in ``:NOIGNORECASE``; the leading
     ``config.`` of a name may be left out.
     """
-    exact = pattern.endswith(":NOIGNORECASE")
-    pattern = pattern.removesuffix(":NOIGNORECASE")
-    patterns = {pattern, f"config.{pattern}"}
-    lines = [line for line in config_text(config).splitlines() if line.startswith("config.")]
+    fold = str if pattern.endswith(":NOIGNORECASE") else str.lower
+    wanted = fold(pattern.removesuffix(":NOIGNORECASE"))
+    patterns = wanted, f"config.{wanted}"
 
     def matches(line: str) -> bool:
-        name = line.partition("=")[0]
-        if exact:
-            return any(fnmatch.fnmatchcase(name, p) for p in patterns)
-        return any(fnmatch.fnmatchcase(name.lower(), p.lower()) for p in patterns)
+        return any(fnmatch.fnmatchcase(fold(line.partition("=")[0]), p) for p in patterns)
 
-    return [line for line in lines if matches(line)]
+    return [line for line in config_text(config).splitlines() if line.startswith("config.") and matches(line)]
 
 
 def differences(recorded: Config, current: Config) -> list[str]:
