@@ -12,7 +12,7 @@ import io
 import sys
 import warnings
 import zlib
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,9 +45,9 @@ class ReadUnit:
     source: fits.Header | None = None
     """As astropy understands it; None of a raw frame."""
     data: bytes = b""
-    """The data as they stand in the file, without padding; empty for images and for units that were skipped."""
+    """The data as they stand in the file, without padding; empty for images."""
     stored: NDArray[Any] | None = None
-    """Stored numbers of an image in native byte order, (..., height, width); None if skipped."""
+    """Stored numbers of an image in native byte order, (..., height, width); None of other units."""
 
     def metadata(self, drop: Callable[[str], bool] = lambda keyword: False) -> Metadata:
         """Return the cards as metadata, but for keywords of which `drop` says so.
@@ -64,7 +64,7 @@ class ReadUnit:
 
     @property
     def is_image(self) -> bool:
-        """Whether the unit is a two-dimensional image that was read."""
+        """Whether the unit is a two-dimensional image."""
         return self.stored is not None and self.stored.ndim == 2
 
     def array(self, axes: int = 2) -> NDArray[Any]:
@@ -85,15 +85,8 @@ class ReadUnit:
         return self.stored * np.float64(scale) + np.float64(zero)
 
 
-def read_units(path: Path | str, skip: Container[str] = ()) -> list[ReadUnit]:
-    """Read all units of a FITS file and check the sums of what is read.
-
-    Parameters
-    ----------
-    path
-        Plain, gzipped or tile-compressed file.
-    skip
-        Values of EXTTYPE of units whose data are not wanted.
+def read_units(path: Path | str) -> list[ReadUnit]:
+    """Read all units of a plain, gzipped or tile-compressed FITS file, and check their sums.
 
     Raises
     ------
@@ -112,10 +105,7 @@ def read_units(path: Path | str, skip: Container[str] = ()) -> list[ReadUnit]:
             text = _header_text(path, stream, start)
             source, header = _parse(path, text)
             size = _promised(path, header, start + len(text), total)
-            if str(header.get("EXTTYPE", "")).strip() in skip:
-                units.append(ReadUnit(path, header, source))
-            else:
-                units.append(replace(_read_data(path, stream, header, size, text), source=source))
+            units.append(replace(_read_data(path, stream, header, size, text), source=source))
             start += len(text) + size + padding(size)
     if not units:
         raise DamagedInputError(f"{path} is empty", remedy="Fetch it again")
