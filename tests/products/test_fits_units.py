@@ -122,4 +122,4 @@ def test_archive_shares_tables_and_keeps_rows_apart(tmp_path: Path) -> None:
     with open_checked(tmp_path / "a.fits") as hdus:
         assert [len(hdu.data) for hdu in hdus[1:]] == [6, 9, 1]
         assert [hdu.header["AR_NAME"] for hdu in hdus[2:]] == ["Span", "Owner"]
-    assert 99 not in reader
+    assert 99 not in reader.blocks
