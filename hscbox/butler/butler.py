@@ -347,17 +347,9 @@ class Butler:
         visits = {visit for data_id in ids for visit in self.queryMetadata("raw", "visit", data_id)}
         return [] if not visits else completeness(self._lookup.registries[0], visits)
 
-    def expand(self, ids: Iterable[DataId], *, existing: str | None = "raw") -> Expansion:
-        """Return the exposures that the ids of a command line stand for (see `parse_ids`).
-
-        Parameters
-        ----------
-        ids
-            Partial data ids.
-        existing
-            Dataset whose file must exist; None to take every registered exposure.
-        """
-        return self._lookup.expand(ids, None if existing is None else DATASETS[existing])
+    def expand(self, ids: Iterable[DataId]) -> Expansion:
+        """Return the exposures whose raw files exist that the ids of a command line stand for (see `parse_ids`)."""
+        return self._lookup.expand(ids, DATASETS["raw"])
 
 
 def _removed_keys(level: str | None) -> frozenset[str]:

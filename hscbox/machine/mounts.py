@@ -180,22 +180,9 @@ def _is_mounted(missing: Path, points: Mapping[str, str], *, in_container: bool)
     return len(ancestor.parts) > 2 and not leads_to_binds
 
 
-def is_lost_with_container(
-    place: Path, points: Mapping[str, str] | None = None, *, in_container: bool | None = None
-) -> bool:
-    """Return whether what is written at an absolute path without links is gone when this container is.
-
-    Parameters
-    ----------
-    points
-        Mount points as of `mount_points`; those of this process by default.
-    in_container
-        Whether this is a container; by default, if there are marks of an engine.
-    """
-    if not (container_engine() is not None if in_container is None else in_container):
-        return False
-    known = mount_points() if points is None else points
-    return _mount_of(place, known)[1] in _ENGINE_FILE_SYSTEMS
+def is_lost_with_container(place: Path) -> bool:
+    """Return whether what is written at an absolute path without links is gone when this container is."""
+    return container_engine() is not None and _mount_of(place, mount_points())[1] in _ENGINE_FILE_SYSTEMS
 
 
 def _mount_of(place: Path, points: Mapping[str, str]) -> tuple[str, str]:
