@@ -14,11 +14,11 @@ from .derived import COMPUTED, read_part, split_name
 from .formatters import write_file
 from .ingest_report import VisitCompleteness, completeness
 from .lookup import ALL_KEYS, Expansion, Lookup
-from .opening import Place, open_place, open_places
+from .opening import Place, open_places
 from .output import back_up
 from .paths import absolute
 from .repository import Opened, Repository
-from .templates import DATASETS, DatasetType, key_types_of
+from .templates import DATASETS, key_types_of
 
 __all__ = ["Butler"]
 
@@ -67,12 +67,11 @@ class Butler:
         if (root is None) == (inputs is None and outputs is None):
             raise UsageError("Give either root, or inputs and outputs")
         calib = calib_root if calib_root is not None else calibRoot
-        self._calib = None if calib is None else absolute(calib)
         self._aliases: dict[str, str] = {}
-        if root is None:
-            self._output, repositories = open_places(inputs, outputs, self._calib, opened)
-        else:
-            self._output, repositories = open_place(root, self._calib, opened)
+        if root is not None:
+            inputs, outputs = root, {"root": root, "mode": "rw"}
+        calib_place = None if calib is None else absolute(calib)
+        self._output, repositories = open_places(inputs, outputs, calib_place, opened)
         self._lookup = Lookup(repositories)
         if not quiet:
             self._lookup.log_registries()
@@ -256,16 +255,13 @@ class Butler:
         kind, _ = split_name(self._name(datasetType))
         wanted = (format,) if isinstance(format, str) else tuple(format)
         where = self._data_id(dataId, keys)
-        rows = self._query(kind, wanted, where)
-        return [row[0] for row in rows] if isinstance(format, str) else rows
-
-    def _query(self, kind: DatasetType, wanted: Sequence[str], where: DataId) -> list[tuple[object, ...]]:
         is_calib = kind.name in CALIB_KINDS
         table = kind.name if is_calib else "raw"
         registries = self._lookup.calib_registries if is_calib else self._lookup.registries
         if not registries:
             raise MissingInputError("There is no registry to ask", remedy="Ingest files first")
-        return registries[0].query(table, wanted, where)
+        rows = registries[0].query(table, wanted, where)
+        return [row[0] for row in rows] if isinstance(format, str) else rows
 
     def getKeys(self, datasetType: str | None = None, level: str | None = None, tag: object = None) -> dict[str, type]:  # noqa: N802
         """Return the keys of a dataset's data id with their types; all keys if no dataset is given."""
@@ -348,17 +344,9 @@ class Butler:
         visits = {visit for data_id in ids for visit in self.queryMetadata("raw", "visit", data_id)}
         return [] if not visits else completeness(self._lookup.registries[0], visits)
 
-    def expand(self, ids: Iterable[DataId], *, existing: str | None = "raw") -> Expansion:
-        """Return the exposures that the ids of a command line stand for (see `parse_ids`).
-
-        Parameters
-        ----------
-        ids
-            Partial data ids.
-        existing
-            Dataset whose file must exist; None to take every registered exposure.
-        """
-        return self._lookup.expand(ids, None if existing is None else DATASETS[existing])
+    def expand(self, ids: Iterable[DataId]) -> Expansion:
+        """Return the exposures whose raw files exist that the ids of a command line stand for (see `parse_ids`)."""
+        return self._lookup.expand(ids, DATASETS["raw"])
 
 
 def _removed_keys(level: str | None) -> frozenset[str]:

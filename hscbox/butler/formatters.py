@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,6 @@ from ..numerics.arrays import ByteArray
 from .pickle_reader import dump_plain, load_pickle
 
 __all__ = ["read_file", "read_fits_header", "write_file"]
-
-
-@dataclass(frozen=True)
-class _Formatter:
-    """Functions `read(path)` and `write(path, value)`, given directly or as `module:function`."""
-
-    read: str | Callable[[Path], Any]
-    write: str | Callable[[Path, Any], None] | None
 
 
 def _read_text(path: Path) -> str:
@@ -68,19 +59,18 @@ def _write_calib(path: Path, value: Any) -> None:
     write_masked_image(path, value.image, value.mask, value.variance, {})
 
 
-_FORMATTERS: dict[str, _Formatter] = {
-    "image": _Formatter(_read_calib, _write_calib),
-    "exposure": _Formatter("hscbox.products.exposure:read_exposure", "hscbox.products.exposure:write_exposure"),
-    "backgrounds": _Formatter(
-        "hscbox.products.background:read_backgrounds", "hscbox.products.background:write_backgrounds"
-    ),
-    "catalog": _Formatter("hscbox.products.catalog:read_catalog", "hscbox.products.catalog:write_catalog"),
-    "matches": _Formatter("hscbox.products.matches:read_match_list", "hscbox.products.matches:write_match_list"),
-    "boost": _Formatter("hscbox.products.boost:read_boost", "hscbox.products.boost:write_boost"),
-    "png": _Formatter(_read_png, "hscbox.products.thumbnail:write_png"),
-    "pickle": _Formatter(load_pickle, _write_pickle),
-    "text": _Formatter(_read_text, _write_text),
+_FORMATTERS: dict[str, tuple[str | Callable[[Path], Any], str | Callable[[Path, Any], None]]] = {
+    "image": (_read_calib, _write_calib),
+    "exposure": ("hscbox.products.exposure:read_exposure", "hscbox.products.exposure:write_exposure"),
+    "backgrounds": ("hscbox.products.background:read_backgrounds", "hscbox.products.background:write_backgrounds"),
+    "catalog": ("hscbox.products.catalog:read_catalog", "hscbox.products.catalog:write_catalog"),
+    "matches": ("hscbox.products.matches:read_match_list", "hscbox.products.matches:write_match_list"),
+    "boost": ("hscbox.products.boost:read_boost", "hscbox.products.boost:write_boost"),
+    "png": (_read_png, "hscbox.products.thumbnail:write_png"),
+    "pickle": (load_pickle, _write_pickle),
+    "text": (_read_text, _write_text),
 }
+"""Functions `read(path)` and `write(path, value)`, given directly or as `module:function`."""
 
 
 def _function(name: str | Callable[..., Any]) -> Callable[..., Any]:
@@ -99,7 +89,7 @@ def read_file(storage: str, path: Path) -> Any:
         The file is missing or damaged.
     """
     try:
-        return _function(_FORMATTERS[storage].read)(path)
+        return _function(_FORMATTERS[storage][0])(path)
     except OSError as error:
         raise MissingInputError(f"Cannot read {path}: {error.strerror or error}") from error
 
@@ -114,10 +104,9 @@ def write_file(storage: str, path: Path, value: object) -> None:
     OutputError, TemporaryError
         The file cannot be written.
     """
-    formatter = _FORMATTERS.get(storage)
-    if formatter is None or formatter.write is None:
+    if storage not in _FORMATTERS:
         raise UsageError(f"Datasets of kind '{storage}' cannot be written; raws come in with hscbox ingest-images")
-    _function(formatter.write)(path, value)
+    _function(_FORMATTERS[storage][1])(path, value)
 
 
 def read_fits_header(path: Path, hdu: int) -> dict[str, object]:

@@ -10,19 +10,10 @@ from ..errors import UsageError
 from .output import OutputRepository
 from .repository import Opened, Repository, open_repository
 
-__all__ = ["Place", "open_place", "open_places"]
+__all__ = ["Place", "open_places"]
 
 Place = str | Path | Mapping[str, Any]
 """A path, or a mapping with `root`, and for an output `mode` ("w" or "rw") and `new` (it will be made anew)."""
-
-
-def open_place(
-    root: str | Path, calib: Path | None, opened: Opened | None
-) -> tuple[OutputRepository, list[Repository]]:
-    """Open a repository that is read and written; return it as the output, and what is searched."""
-    opened = {} if opened is None else opened
-    repository = open_repository(root, calib, opened=opened)
-    return OutputRepository(root, calib, opened=opened), [repository]
 
 
 def open_places(

@@ -71,17 +71,14 @@ class OutputRepository:
         return self.root / cfg.calib_root if cfg is not None and cfg.calib_root is not None else None
 
     def _check_calib(self, cfg: RepositoryCfg | None) -> None:
-        recorded = self._recorded_calib(cfg)
         if cfg is None or self.calib_root is None:
             return
-        if recorded is None:
-            asked, known = str(self.calib_root), "CALIB of its parents"
-        elif os.path.realpath(recorded) != os.path.realpath(self.calib_root):
-            asked, known = str(self.calib_root), str(recorded)
-        else:
+        recorded = self._recorded_calib(cfg)
+        if recorded is not None and os.path.realpath(recorded) == os.path.realpath(self.calib_root):
             return
         raise UsageError(
-            f"The output {self.root} was made with the calibrations of {known}; --calib {asked} is another choice",
+            f"The output {self.root} was made with the calibrations of {recorded or 'CALIB of its parents'}; "
+            f"--calib {self.calib_root} is another choice",
             remedy="Use another --output, or leave --calib as it was",
         )
 
@@ -94,7 +91,8 @@ class OutputRepository:
         except OSError as error:
             raise output_failure(self.root, error) from error
         cfg_path = self.root / CFG_NAME
-        if self._is_old_kind(cfg_path):
+        if not cfg_path.exists() and is_repository(self.root):
+            # Of the older kind, which has no such file.
             self._ready = True
             return
         with _locked(self.root):
@@ -102,9 +100,6 @@ class OutputRepository:
             self._check_calib(recorded)
             write_cfg(cfg_path, self._with_parents(recorded))
         self._ready = True
-
-    def _is_old_kind(self, cfg_path: Path) -> bool:
-        return not cfg_path.exists() and is_repository(self.root)
 
     def _with_parents(self, recorded: RepositoryCfg | None) -> RepositoryCfg:
         if recorded is None:

@@ -88,18 +88,13 @@ def _construct_entry(loader: yaml.SafeLoader, node: yaml.Node) -> object:
     return _Entry(loader.construct_mapping(node, deep=True))  # type: ignore[arg-type]
 
 
-def _construct_name(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> _PythonName:
-    del loader, node
-    return _PythonName(suffix)
-
-
 def _refuse(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> object:
     del loader
     raise UnsafeInputError(f"the tag {suffix!r} in line {node.start_mark.line + 1} is not admitted")
 
 
 _Reader.add_constructor(_TAG, _construct_entry)
-_Reader.add_multi_constructor(_NAME_TAG, _construct_name)
+_Reader.add_multi_constructor(_NAME_TAG, lambda loader, suffix, node: _PythonName(suffix))
 _Reader.add_multi_constructor("tag:yaml.org,2002:python/", _refuse)
 _Reader.add_multi_constructor("!", _refuse)
 
@@ -163,17 +158,10 @@ def _interpret(value: object, depth: int, counter: Iterator[int]) -> RepositoryC
 
 def write_cfg(path: Path, cfg: RepositoryCfg) -> None:
     """Write `cfg` atomically, unless the file already says the same."""
-    text = cfg_text(cfg)
-    if path.is_file() and path.read_bytes() == text.encode():
-        return
-    write_bytes(path, text.encode())
-
-
-def cfg_text(cfg: RepositoryCfg) -> str:
-    """Return the text of the file for `cfg`."""
-    mappers: dict[str, _PythonName] = {}
     # default_flow_style=None, lists without nested entries in one line, was the default of the original's library.
-    return yaml.dump(_entry(cfg, mappers), Dumper=_Writer, default_flow_style=None, width=100_000)
+    text = yaml.dump(_entry(cfg, {}), Dumper=_Writer, default_flow_style=None, width=100_000).encode()
+    if not path.is_file() or path.read_bytes() != text:
+        write_bytes(path, text)
 
 
 def _entry(cfg: RepositoryCfg, mappers: dict[str, _PythonName]) -> _Entry:

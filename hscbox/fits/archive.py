@@ -131,7 +131,6 @@ class ArchiveWriter:
 class StoredObject:
     """An object found in an archive."""
 
-    object_id: int
     name: str
     module: str
     tables: list[dict[str, Any]]
@@ -171,13 +170,13 @@ class ArchiveReader:
         wanted = {title for title, _, _ in _INDEX}
         if not wanted <= set(self.index):
             raise DamagedInputError(f"{self.path} has an archive index without {sorted(wanted - set(self.index))}")
-        order = np.lexsort((self.index["cat.persistable"], self.index["id"]))
-        self._rows: dict[int, list[int]] = {}
-        for row in order.tolist():
-            self._rows.setdefault(int(self.index["id"][row]), []).append(row)
-
-    def __contains__(self, object_id: int) -> bool:
-        return object_id in self._rows
+        self.blocks: dict[int, dict[int, tuple[int, int, int]]] = {}
+        """Of each object, for each of its tables: number of the data table that holds it, first row, number of rows."""
+        self._classes: dict[int, tuple[str, str]] = {}
+        fields = ("id", "cat.persistable", "cat.archive", "row0", "nrows", "name", "module")
+        for number, part, table, row0, rows, *names in zip(*(self.index[f].tolist() for f in fields), strict=True):
+            self.blocks.setdefault(number, {})[part] = (table, row0, rows)
+            self._classes[number] = (names[0], names[1])
 
     def table(self, number: int) -> dict[str, Any]:
         """Return the columns of data table `number`, counted from 1 as in the index.
@@ -205,13 +204,10 @@ class ArchiveReader:
         DamagedInputError
             The archive has no such object.
         """
-        if object_id not in self._rows:
+        if object_id not in self.blocks:
             raise DamagedInputError(f"{self.path} has no object {object_id} in its archive")
-        rows = self._rows[object_id]
         tables = []
-        for row in rows:
-            first, count = int(self.index["row0"][row]), int(self.index["nrows"][row])
-            number = int(self.index["cat.archive"][row])
+        for _, (number, first, count) in sorted(self.blocks[object_id].items()):
             if number < 0:
                 continue
             columns = self.table(number)
@@ -219,7 +215,7 @@ class ArchiveReader:
             if first < 0 or count < 0 or first + count > length:
                 raise DamagedInputError(f"{self.path}: rows of archive object {object_id} lie outside their table")
             tables.append({name: values[first : first + count] for name, values in columns.items()})
-        return StoredObject(object_id, str(self.index["name"][rows[0]]), str(self.index["module"][rows[0]]), tables)
+        return StoredObject(*self._classes[object_id], tables)
 
 
 _INDEX = (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import DamagedInputError, MissingInputError
 from .card_parser import parse_header
-from .header_source import GzipSource, PlainSource, Source
+from .header_source import GzipSource, Source
 from .structure import BLOCK, CARD_SIZE, data_size, padding
 
 __all__ = ["read_primary_header"]
@@ -53,9 +53,9 @@ def read_primary_header(path: Path | str) -> dict[str, object]:
             remedy="Check the name and that its file system is mounted",
         ) from error
     try:
-        plain = PlainSource(path, descriptor)
+        plain = Source(path, descriptor)
         is_gzip = plain.read(0, 2) == b"\x1f\x8b"
-        return _read(path, GzipSource(path, plain) if is_gzip else plain)
+        return _read(path, GzipSource(path, descriptor) if is_gzip else plain)
     except OSError as error:
         raise DamagedInputError(f"Cannot read {path}: {error.strerror}", remedy="Fetch the file again") from error
     finally:

@@ -12,7 +12,7 @@ import io
 import sys
 import warnings
 import zlib
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,12 +24,12 @@ from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
 from ..errors import DamagedInputError, MissingInputError
-from ..machine.mounts import missing_link_remedy
+from ..machine.mounts import dangling, missing_link_error
 from .card_parser import parse_header
 from .metadata import Metadata
 from .structure import BLOCK, CARD_SIZE, DTYPES, array_sum, data_size, padding, word_sum
 
-__all__ = ["ReadUnit", "naming", "read_image", "read_metadata", "read_units"]
+__all__ = ["ReadUnit", "naming", "read_image", "read_units"]
 
 _MAX_CONTENT = 1 << 30
 _MAX_HEADER_BLOCKS = 2000
@@ -45,20 +45,26 @@ class ReadUnit:
     source: fits.Header | None = None
     """As astropy understands it; None of a raw frame."""
     data: bytes = b""
-    """The data as they stand in the file, without padding; empty for images and for units that were skipped."""
+    """The data as they stand in the file, without padding; empty for images."""
     stored: NDArray[Any] | None = None
-    """Stored numbers of an image in native byte order, (..., height, width); None if skipped."""
+    """Stored numbers of an image in native byte order, (..., height, width); None of other units."""
 
     def metadata(self, drop: Callable[[str], bool] = lambda keyword: False) -> Metadata:
         """Return the cards as metadata, but for keywords of which `drop` says so.
 
         Repeated keywords become lists, undefined values are left out.
         """
-        return _metadata(self.source, drop)
+        metadata = Metadata()
+        for item in () if self.source is None else self.source.cards:
+            if item.keyword and not drop(item.keyword) and isinstance(item.value, bool | int | float | str):
+                # astropy turns the lower case of HIERARCH keywords into upper case.
+                name = item.image[9:].partition("=")[0].strip() if item.image.startswith("HIERARCH ") else item.keyword
+                metadata.add(name, item.value, item.comment)
+        return metadata
 
     @property
     def is_image(self) -> bool:
-        """Whether the unit is a two-dimensional image that was read."""
+        """Whether the unit is a two-dimensional image."""
         return self.stored is not None and self.stored.ndim == 2
 
     def array(self, axes: int = 2) -> NDArray[Any]:
@@ -79,15 +85,8 @@ class ReadUnit:
         return self.stored * np.float64(scale) + np.float64(zero)
 
 
-def read_units(path: Path | str, skip: Container[str] = ()) -> list[ReadUnit]:
-    """Read all units of a FITS file and check the sums of what is read.
-
-    Parameters
-    ----------
-    path
-        Plain, gzipped or tile-compressed file.
-    skip
-        Values of EXTTYPE of units whose data are not wanted.
+def read_units(path: Path | str) -> list[ReadUnit]:
+    """Read all units of a plain, gzipped or tile-compressed FITS file, and check their sums.
 
     Raises
     ------
@@ -106,10 +105,7 @@ def read_units(path: Path | str, skip: Container[str] = ()) -> list[ReadUnit]:
             text = _header_text(path, stream, start)
             source, header = _parse(path, text)
             size = _promised(path, header, start + len(text), total)
-            if str(header.get("EXTTYPE", "")).strip() in skip:
-                units.append(ReadUnit(path, header, source))
-            else:
-                units.append(replace(_read_data(path, stream, header, size, text), source=source))
+            units.append(replace(_read_data(path, stream, header, size, text), source=source))
             start += len(text) + size + padding(size)
     if not units:
         raise DamagedInputError(f"{path} is empty", remedy="Fetch it again")
@@ -142,21 +138,6 @@ def read_image(path: Path | str) -> NDArray[Any]:
     return unit.array()
 
 
-def read_metadata(path: Path | str, drop: Callable[[str], bool]) -> Metadata:
-    """Return the primary header of a file as `ReadUnit.metadata`, without reading its data.
-
-    Raises
-    ------
-    MissingInputError
-        The file cannot be opened.
-    DamagedInputError
-        It does not begin with a FITS header.
-    """
-    path = Path(path)
-    with _open(path) as stream:
-        return _metadata(_parse(path, _header_text(path, stream, 0))[0], drop)
-
-
 @contextmanager
 def naming(path: Path | str) -> Iterator[None]:
     """Turn whatever goes wrong while a file is interpreted into an error that names it.
@@ -178,16 +159,6 @@ def naming(path: Path | str) -> Iterator[None]:
         ) from error
 
 
-def _metadata(source: fits.Header, drop: Callable[[str], bool]) -> Metadata:
-    metadata = Metadata()
-    for item in source.cards:
-        if item.keyword and not drop(item.keyword) and isinstance(item.value, bool | int | float | str):
-            # astropy turns the lower case of HIERARCH keywords into upper case.
-            name = item.image[9:].partition("=")[0].strip() if item.image.startswith("HIERARCH ") else item.keyword
-            metadata.add(name, item.value, item.comment)
-    return metadata
-
-
 @contextmanager
 def _open(path: Path) -> Iterator[BinaryIO]:
     try:
@@ -197,8 +168,9 @@ def _open(path: Path) -> Iterator[BinaryIO]:
                 yield stream
                 return
     except FileNotFoundError as error:
-        remedy = missing_link_remedy(path) or "Check the name"
-        raise MissingInputError(f"No such file: {path}", remedy=remedy) from error
+        if found := dangling(path, directory=False):
+            raise missing_link_error(found) from error
+        raise MissingInputError(f"No such file: {path}", remedy="Check the name") from error
     except OSError as error:
         raise MissingInputError(f"Cannot read {path}: {error.strerror or error}") from error
     try:

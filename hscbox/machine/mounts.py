@@ -23,7 +23,6 @@ __all__ = [
     "dangling",
     "is_lost_with_container",
     "missing_link_error",
-    "missing_link_remedy",
     "mount_points",
 ]
 
@@ -181,40 +180,15 @@ def _is_mounted(missing: Path, points: Mapping[str, str], *, in_container: bool)
     return len(ancestor.parts) > 2 and not leads_to_binds
 
 
-def is_lost_with_container(
-    place: Path, points: Mapping[str, str] | None = None, *, in_container: bool | None = None
-) -> bool:
-    """Return whether what is written at an absolute path without links is gone when this container is.
-
-    Parameters
-    ----------
-    points
-        Mount points as of `mount_points`; those of this process by default.
-    in_container
-        Whether this is a container; by default, if there are marks of an engine.
-    """
-    if not (container_engine() is not None if in_container is None else in_container):
-        return False
-    known = mount_points() if points is None else points
-    return _mount_of(place, known)[1] in _ENGINE_FILE_SYSTEMS
+def is_lost_with_container(place: Path) -> bool:
+    """Return whether what is written at an absolute path without links is gone when this container is."""
+    return container_engine() is not None and _mount_of(place, mount_points())[1] in _ENGINE_FILE_SYSTEMS
 
 
 def _mount_of(place: Path, points: Mapping[str, str]) -> tuple[str, str]:
     """Return the mount point that a path is on, and its kind of file system."""
     inside = next((str(above) for above in (place, *place.parents) if str(above) in points), "/")
     return inside, points.get(inside, "")
-
-
-def missing_link_remedy(path: Path) -> str:
-    """Return what to do about `path` that could not be opened: about its link if it is one, else empty."""
-    found = dangling(path)
-    return "" if found is None else f"It is a symbolic link to {found.target}: {_state(found)}. {found.remedy}"
-
-
-def _state(found: Dangling) -> str:
-    if found.is_mounted:
-        return "that does not exist"
-    return f"that is not mounted {'in this container' if found.engine else 'on this machine'}"
 
 
 def missing_link_error(found: Dangling) -> MissingInputError:

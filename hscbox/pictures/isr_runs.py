@@ -10,8 +10,8 @@ from ..image.exposure import Exposure
 from ..isr.config import IsrConfig
 from ..isr.steps import STEPS, Step
 from ..isr.task import IsrTask
-from ..pipeline.config_store import load_config
 from ..pipeline.inputs import Inputs, isr_inputs
+from ..pipeline.overrides import apply_file
 from ..pipeline.process_ccd import ProcessCcdConfig
 
 __all__ = ["ISR_STEPS", "recorded_isr_config", "run_isr"]
@@ -33,7 +33,7 @@ def recorded_isr_config(butler: Butler) -> tuple[IsrConfig, bool]:
     config = ProcessCcdConfig()
     recorded = butler.datasetExists("processCcd_config")
     if recorded:
-        load_config(butler.path("processCcd_config"), config)
+        apply_file(config, butler.path("processCcd_config"))
     return config.isr, recorded
 
 

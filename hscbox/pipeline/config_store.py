@@ -6,13 +6,10 @@ import difflib
 import fnmatch
 import hashlib
 import io
-from pathlib import Path
 
 from lsst.pex.config import Config
 
-from .overrides import apply_file
-
-__all__ = ["config_digest", "config_lines", "config_text", "differences", "load_config"]
+__all__ = ["config_digest", "config_lines", "config_text", "differences"]
 
 
 def config_text(config: Config) -> str:
@@ -33,23 +30,14 @@ def config_lines(config: Config, pattern: str = "*") -> list[str]:
     The pattern is a glob, compared without regard to case unless it ends in ``:NOIGNORECASE``; the leading
     ``config.`` of a name may be left out.
     """
-    exact = pattern.endswith(":NOIGNORECASE")
-    pattern = pattern.removesuffix(":NOIGNORECASE")
-    patterns = {pattern, f"config.{pattern}"}
-    lines = [line for line in config_text(config).splitlines() if line.startswith("config.")]
+    fold = str if pattern.endswith(":NOIGNORECASE") else str.lower
+    wanted = fold(pattern.removesuffix(":NOIGNORECASE"))
+    patterns = wanted, f"config.{wanted}"
 
     def matches(line: str) -> bool:
-        name = line.partition("=")[0]
-        if exact:
-            return any(fnmatch.fnmatchcase(name, p) for p in patterns)
-        return any(fnmatch.fnmatchcase(name.lower(), p.lower()) for p in patterns)
+        return any(fnmatch.fnmatchcase(fold(line.partition("=")[0]), p) for p in patterns)
 
-    return [line for line in lines if matches(line)]
-
-
-def load_config(path: Path, config: Config) -> None:
-    """Apply the recorded configuration at `path` to the fresh `config`; raises as `apply_file`."""
-    apply_file(config, path)
+    return [line for line in config_text(config).splitlines() if line.startswith("config.") and matches(line)]
 
 
 def differences(recorded: Config, current: Config) -> list[str]:

@@ -11,7 +11,6 @@ from ..butler.data_id import DataId
 from ..butler.derived import exposure_id
 from ..camera.calib_kinds import CALIB_KINDS
 from ..camera.camera import load_camera
-from ..camera.detector import Detector
 from ..camera.filters import canonical_name
 from ..camera.visit_info import visit_info_from_header
 from ..errors import FocusCcdError
@@ -20,7 +19,7 @@ from ..isr.inputs import IsrInputs
 from ..isr.steps import needed
 from ..machine.files import sha256_file
 
-__all__ = ["Inputs", "isr_inputs", "science_detector"]
+__all__ = ["Inputs", "isr_inputs"]
 
 
 @dataclass
@@ -58,7 +57,14 @@ def isr_inputs(butler: Butler, data_id: DataId, config: IsrConfig, inputs: Input
     InputError
         A file is missing or damaged.
     """
-    detector = science_detector(int(data_id["ccd"]))
+    ccd = int(data_id["ccd"])
+    detector = load_camera()[ccd]
+    if not detector.is_science:
+        raise FocusCcdError(
+            f"CCD {ccd} ({detector.name}) is a focus CCD and cannot be processed; science CCDs are 0 to 103",
+            remedy="Leave it out of --id",
+            ccd=ccd,
+        )
     inputs.add("raw", butler.path("raw", data_id))
     raw = butler.get("raw", data_id)
     found = IsrInputs(
@@ -78,21 +84,3 @@ def isr_inputs(butler: Butler, data_id: DataId, config: IsrConfig, inputs: Input
         inputs.add("bfKernel", butler.path("bfKernel", data_id))
     defects = butler.get("defects", data_id) if "defects" in needs else ()
     return replace(found, masters=masters, bf_kernel=kernel, defects=defects)
-
-
-def science_detector(ccd: int) -> Detector:
-    """Return the detector of a CCD number.
-
-    Raises
-    ------
-    FocusCcdError
-        It is one of the focus CCDs.
-    """
-    detector = load_camera()[ccd]
-    if not detector.is_science:
-        raise FocusCcdError(
-            f"CCD {ccd} ({detector.name}) is a focus CCD and cannot be processed; science CCDs are 0 to 103",
-            remedy="Leave it out of --id",
-            ccd=ccd,
-        )
-    return detector

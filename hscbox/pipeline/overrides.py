@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lsst.pex.config import Config, ConfigurableField, FieldValidationError
+from lsst.pex.config import Config, ConfigurableField
 
 from ..errors import ConfigError, MissingInputError
 
@@ -49,39 +49,44 @@ def apply_text(config: Config, text: str, filename: str) -> None:
         line = getattr(error, "lineno", 0)
         raise ConfigError(f"{filename}:{line}: not valid Python: {error}") from error
     for statement in tree.body:
-        where = f"{filename}:{statement.lineno}"
-        with _named(where):
-            _apply_statement(config, statement, where)
+        with _named(f"{filename}:{statement.lineno}"):
+            _apply_statement(config, statement)
 
 
-def _apply_statement(config: Config, statement: ast.stmt, where: str) -> None:
+def _apply_statement(config: Config, statement: ast.stmt) -> None:
     if isinstance(statement, ast.Import | ast.ImportFrom | ast.Assert | ast.Pass) or _is_docstring(statement):
         return
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-        _assign(config, statement.targets[0], _literal(statement.value, where), where)
+        _set(config, _path(statement.targets[0]), _literal(statement.value))
     elif isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.BitOr):
-        _extend(config, statement.target, _literal(statement.value, where), where)
+        steps = _path(statement.target)
+        current = list(_walk(config, steps))
+        _set(config, steps, current + [item for item in _literal(statement.value) if item not in current])
     else:
         raise ConfigError(
-            f"{where}: only literal assignments to 'config' are allowed, found: {ast.unparse(statement)[:80]}",
+            f"only literal assignments to 'config' are allowed, found: {ast.unparse(statement)[:80]}",
             remedy="Configuration files are parsed, never executed: write config.<name> = <literal>",
         )
 
 
 @contextmanager
 def _named(where: str) -> Iterator[None]:
-    """Turn whatever an odd assignment runs into inside of the configuration classes into an error with its place."""
+    """Say where an assignment is at fault; whatever it runs into inside of the configuration classes is its fault."""
     try:
         yield
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error.message}", remedy=error.remedy) from error
     except (AttributeError, LookupError, TypeError, ValueError, RecursionError, MemoryError) as error:
-        raise ConfigError(f"{where}: {_reason(error)}") from error
+        # What pex_config says up to where it points into its own source.
+        reason = " ".join(str(error).partition("For more information")[0].split())
+        raise ConfigError(f"{where}: {reason or type(error).__name__}") from error
 
 
 def _is_docstring(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
-def _literal(node: ast.expr, where: str) -> Any:
+def _literal(node: ast.expr) -> Any:
     if (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
@@ -89,30 +94,30 @@ def _literal(node: ast.expr, where: str) -> Any:
         and len(node.args) == 1
         and not node.keywords
     ):
-        argument = _literal(node.args[0], where)
+        argument = _literal(node.args[0])
         if isinstance(argument, str) and argument.lower() in _FLOATS:
             return _FLOATS[argument.lower()]
     try:
         return ast.literal_eval(node)
     except ValueError as error:
         raise ConfigError(
-            f"{where}: not a literal value: {ast.unparse(node)[:80]}",
+            f"not a literal value: {ast.unparse(node)[:80]}",
             remedy="Write numbers, strings, True, False, None, lists or dicts",
         ) from error
 
 
-def _path(node: ast.expr, where: str) -> list[str | tuple[str]]:
+def _path(node: ast.expr) -> list[str | tuple[str]]:
     """Return the steps of a target: names for attributes, one-element tuples for keys."""
     if isinstance(node, ast.Attribute):
-        return [*_path(node.value, where), node.attr]
+        return [*_path(node.value), node.attr]
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
-        return [*_path(node.value, where), (node.slice.value,)]
+        return [*_path(node.value), (node.slice.value,)]
     if isinstance(node, ast.Name) and node.id in _ROOTS:
         return []
-    raise ConfigError(f"{where}: not a configuration field: {ast.unparse(node)[:80]}")
+    raise ConfigError(f"not a configuration field: {ast.unparse(node)[:80]}")
 
 
-def _walk(config: Config, steps: list[str | tuple[str]], where: str) -> Any:
+def _walk(config: Config, steps: list[str | tuple[str]]) -> Any:
     """Follow all steps; a key that names the only alternative of a former registry is the thing itself."""
     current: Any = config
     for step in steps:
@@ -120,58 +125,35 @@ def _walk(config: Config, steps: list[str | tuple[str]], where: str) -> Any:
             if isinstance(current, Config):
                 only = getattr(current, "name", step[0])
                 if only != step[0]:
-                    raise ConfigError(f"{where}: there is no alternative '{step[0]}' here, only '{only}'")
+                    raise ConfigError(f"there is no alternative '{step[0]}' here, only '{only}'")
                 continue
             current = current[step[0]]
         elif step == "active" and isinstance(current, Config) and "active" not in current:
             continue
         else:
-            current = _attribute(current, step, where)
+            current = _attribute(current, step)
     return current
 
 
-def _attribute(current: Any, name: str, where: str) -> Any:
+def _attribute(current: Any, name: str) -> Any:
     if isinstance(current, Config) and name not in current:
         close = ", ".join(sorted(current)[:30])
-        raise ConfigError(f"{where}: no config field '{name}'", remedy=f"Fields here: {close}")
+        raise ConfigError(f"no config field '{name}'", remedy=f"Fields here: {close}")
     try:
         return getattr(current, name)
     except AttributeError as error:
-        raise ConfigError(f"{where}: no config field '{name}'") from error
+        raise ConfigError(f"no config field '{name}'") from error
 
 
-def _assign(config: Config, target: ast.expr, value: Any, where: str) -> None:
-    steps = _path(target, where)
+def _set(config: Config, steps: list[str | tuple[str]], value: Any) -> None:
     if not steps:
-        raise ConfigError(f"{where}: 'config' itself cannot be replaced")
-    _set(config, steps, value, where)
-
-
-def _set(config: Config, steps: list[str | tuple[str]], value: Any, where: str) -> None:
-    owner, last = _walk(config, steps[:-1], where), steps[-1]
-    try:
-        if isinstance(last, tuple):
-            owner[last[0]] = value
-            return
-        _attribute(owner, last, where)
-        if isinstance(value, tuple):
-            value = list(value)
-        setattr(owner, last, value)
-    except (FieldValidationError, TypeError, ValueError, KeyError) as error:
-        raise ConfigError(f"{where}: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    """Return what pex_config says up to where it points into its own source."""
-    text = str(error).partition("For more information")[0]
-    return " ".join(text.split()) or type(error).__name__
-
-
-def _extend(config: Config, target: ast.expr, value: Any, where: str) -> None:
-    steps = _path(target, where)
-    current = list(_walk(config, steps, where))
-    additions = [item for item in value if item not in current]
-    _set(config, steps, current + additions, where)
+        raise ConfigError("'config' itself cannot be replaced")
+    owner, last = _walk(config, steps[:-1]), steps[-1]
+    if isinstance(last, tuple):
+        owner[last[0]] = value
+    else:
+        _attribute(owner, last)
+        setattr(owner, last, list(value) if isinstance(value, tuple) else value)
 
 
 def apply_assignment(config: Config, text: str) -> None:
@@ -188,26 +170,24 @@ def apply_assignment(config: Config, text: str) -> None:
     name, separator, value = text.partition("=")
     if not separator or not name:
         raise ConfigError(f"Cannot parse override '{text}'", remedy="Use -c name=value, for example isr.doBias=False")
-    where = f"-c {text}"
-    with _named(where):
-        steps = _path_of_name(name, where)
-        kind = _field_kind(config, steps, where)
-        _set(config, steps, _typed(value, *kind, where), where)
+    with _named(f"-c {text}"):
+        steps = _path_of_name(name)
+        _set(config, steps, _typed(value, *_field_kind(config, steps)))
 
 
-def _path_of_name(name: str, where: str) -> list[str | tuple[str]]:
+def _path_of_name(name: str) -> list[str | tuple[str]]:
     try:
-        return _path(ast.parse(f"config.{name}", mode="eval").body, where)
+        return _path(ast.parse(f"config.{name}", mode="eval").body)
     except (SyntaxError, ConfigError) as error:
-        raise ConfigError(f"{where}: '{name}' is not a field name") from error
+        raise ConfigError(f"'{name}' is not a field name") from error
 
 
-def _field_kind(config: Config, steps: list[str | tuple[str]], where: str) -> tuple[type, bool]:
+def _field_kind(config: Config, steps: list[str | tuple[str]]) -> tuple[type, bool]:
     """Return the element type of a field and whether it is a list."""
-    owner, last = _walk(config, steps[:-1], where), steps[-1]
+    owner, last = _walk(config, steps[:-1]), steps[-1]
     if isinstance(last, tuple):
         return object, False
-    _attribute(owner, last, where)
+    _attribute(owner, last)
     field = owner._fields.get(last) if isinstance(owner, Config) else None
     if field is None or isinstance(field, ConfigurableField):
         return object, False
@@ -215,30 +195,24 @@ def _field_kind(config: Config, steps: list[str | tuple[str]], where: str) -> tu
     return (item, True) if item is not None and not hasattr(field, "keytype") else (field.dtype, False)
 
 
-def _typed(value: str, kind: type, is_list: bool, where: str) -> Any:
+def _typed(value: str, kind: type, is_list: bool) -> Any:
+    try:
+        literal = ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        literal = _NOT_LITERAL
     if is_list:
-        literal = _try_literal(value)
         if isinstance(literal, list | tuple):
             return list(literal)
-        return [_typed(part.strip(), kind, False, where) for part in value.split(",") if part.strip()]
+        return [_typed(part.strip(), kind, False) for part in value.split(",") if part.strip()]
     if kind is str:
-        literal = _try_literal(value)
         return literal if isinstance(literal, str) or value == "None" else value
-    literal = _try_literal(value)
     if literal is _NOT_LITERAL:
         if value.lower() in _FLOATS and kind is float:
             return _FLOATS[value.lower()]
-        raise ConfigError(f"{where}: cannot read '{value}' as {kind.__name__}")
+        raise ConfigError(f"cannot read '{value}' as {kind.__name__}")
     if kind is float and isinstance(literal, int) and not isinstance(literal, bool):
         return float(literal)
     return literal
 
 
 _NOT_LITERAL = object()
-
-
-def _try_literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return _NOT_LITERAL

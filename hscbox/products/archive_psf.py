@@ -7,6 +7,7 @@ types are compared by the reader and must be exact.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,20 @@ from ..numerics.arrays import FloatArray
 
 __all__ = ["add_psf", "load_psf"]
 
+_GAUSSIANS: dict[str, tuple[Callable[..., Psf], str, dict[str, tuple[str, str]]]] = {
+    "GaussianPsf": (GaussianPsf, "lsst.afw.detection", {"sigma": ("pixel", "radius of Gaussian")}),
+    "DoubleGaussianPsf": (
+        DoubleGaussianPsf,
+        "lsst.meas.algorithms",
+        {
+            "sigma1": ("pixel", "radius of the inner Gaussian"),
+            "sigma2": ("pixel", "radius of the outer Gaussian"),
+            "b": ("", "central value of the outer Gaussian by that of the inner"),
+        },
+    ),
+}
+"""Each class with its module, and unit and documentation of its parameters in the order of the constructor."""
+
 
 def add_psf(archive: ArchiveWriter, psf: Psf) -> int:
     """Add a PSF to an archive and return its id.
@@ -30,17 +45,14 @@ def add_psf(archive: ArchiveWriter, psf: Psf) -> int:
     """
     if isinstance(psf, PsfexPsf):
         return archive.add("PsfexPsf", "lsst.meas.extensions.psfex", _psfex_tables(psf))
-    if isinstance(psf, GaussianPsf):
-        columns = [*_dimensions(psf.size), Column("sigma", "D", [psf.sigma], "pixel", "radius of Gaussian")]
-        return archive.add("GaussianPsf", "lsst.afw.detection", [columns])
     if isinstance(psf, DoubleGaussianPsf):
+        _, module, parameters = _GAUSSIANS[type(psf).__name__]
         columns = [
-            *_dimensions(psf.size),
-            Column("sigma1", "D", [psf.sigma1], "pixel", "radius of the inner Gaussian"),
-            Column("sigma2", "D", [psf.sigma2], "pixel", "radius of the outer Gaussian"),
-            Column("b", "D", [psf.b], "", "central value of the outer Gaussian by that of the inner"),
+            Column("dimensions_x", "J", [psf.size], "pixel", "width of the PSF image"),
+            Column("dimensions_y", "J", [psf.size], "pixel", "height of the PSF image"),
+            *[Column(name, "D", [getattr(psf, name)], *about) for name, about in parameters.items()],
         ]
-        return archive.add("DoubleGaussianPsf", "lsst.meas.algorithms", [columns])
+        return archive.add(type(psf).__name__, module, [columns])
     raise TypeError(f"{type(psf).__name__} cannot be stored")
 
 
@@ -53,26 +65,19 @@ def load_psf(archive: ArchiveReader, object_id: int) -> Psf:
         The class is not known here, or its tables have another form.
     """
     stored = archive.get(object_id)
-    loaders = {
-        "PsfexPsf": _psfex,
-        "GaussianPsf": _gaussian,
-        "DoubleGaussianPsf": _double_gaussian,
-        "KernelPsf": _kernel_psf,
-        "PcaPsf": _kernel_psf,
-    }
-    if stored.name not in loaders:
-        raise DamagedInputError(f"PSF class {stored.name!r} is not known; known: {', '.join(sorted(loaders))}")
+    known = ("KernelPsf", "PcaPsf", "PsfexPsf", *_GAUSSIANS)
+    if stored.name not in known:
+        raise DamagedInputError(f"PSF class {stored.name!r} is not known; known: {', '.join(sorted(known))}")
     try:
-        return loaders[stored.name](archive, stored)
+        if stored.name == "PsfexPsf":
+            return _psfex(*stored.tables)
+        if stored.name in _GAUSSIANS:
+            kind, _, parameters = _GAUSSIANS[stored.name]
+            table = stored.tables[0]
+            return kind(int(table["dimensions_x"][0]), *(float(table[name][0]) for name in parameters))
+        return _kernel_psf(archive, stored.tables[0])
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise DamagedInputError(f"The stored {stored.name} cannot be understood: {error}") from error
-
-
-def _dimensions(size: int) -> list[Column]:
-    return [
-        Column("dimensions_x", "J", [size], "pixel", "width of the PSF image"),
-        Column("dimensions_y", "J", [size], "pixel", "height of the PSF image"),
-    ]
 
 
 def _psfex_tables(psf: PsfexPsf) -> list[list[Column]]:
@@ -103,9 +108,7 @@ def _psfex_tables(psf: PsfexPsf) -> list[list[Column]]:
     return [first, second]
 
 
-def _psfex(archive: ArchiveReader, stored: StoredObject) -> Psf:
-    del archive
-    one, two = stored.tables
+def _psfex(one: dict[str, Any], two: dict[str, Any]) -> Psf:
     if int(one["ngroup"][0]) != 1 or int(one["ndim"][0]) != 2:
         raise ValueError("only polynomials in x and y are supported")
     width, height, n_terms = (int(n) for n in two["_size"][0])
@@ -119,21 +122,7 @@ def _psfex(archive: ArchiveReader, stored: StoredObject) -> Psf:
     )
 
 
-def _gaussian(archive: ArchiveReader, stored: StoredObject) -> Psf:
-    del archive
-    table = stored.tables[0]
-    return GaussianPsf(int(table["dimensions_x"][0]), float(table["sigma"][0]))
-
-
-def _double_gaussian(archive: ArchiveReader, stored: StoredObject) -> Psf:
-    del archive
-    table = stored.tables[0]
-    sigmas = float(table["sigma1"][0]), float(table["sigma2"][0])
-    return DoubleGaussianPsf(int(table["dimensions_x"][0]), *sigmas, float(table["b"][0]))
-
-
-def _kernel_psf(archive: ArchiveReader, stored: StoredObject) -> Psf:
-    table = stored.tables[0]
+def _kernel_psf(archive: ArchiveReader, table: dict[str, Any]) -> Psf:
     position = float(table["averagePosition_x"][0]), float(table["averagePosition_y"][0])
     kernel = archive.get(int(table["kernel"][0]))
     if kernel.name != "LinearCombinationKernel":

@@ -7,6 +7,7 @@ their length. Archive number 14 is that of Boost 1.60, which the 2017 stack used
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 from ..errors import DamagedInputError, MissingInputError
@@ -20,6 +21,7 @@ _MAGIC = b"22 serialization::archive "
 _CODES = {str: ord("s"), float: ord("d"), int: ord("i"), bool: ord("b")}
 _LONG = ord("x")
 _INT32 = 2**31
+_TOKEN = re.compile(rb"\s*(\S+)")
 
 
 def write_boost(path: Path | str, metadata: TaskMetadata) -> None:
@@ -92,14 +94,11 @@ class _Reader:
         self.seen_string = False
 
     def token(self) -> str:
-        while self.data[self.position : self.position + 1].isspace():
-            self.position += 1
-        start = self.position
-        while self.position < len(self.data) and not self.data[self.position : self.position + 1].isspace():
-            self.position += 1
-        if start == self.position:
+        found = _TOKEN.match(self.data, self.position)
+        if found is None:
             raise ValueError("unexpected end")
-        return self.data[start : self.position].decode()
+        self.position = found.end()
+        return found[1].decode()
 
     def string(self) -> str:
         length = int(self.token())

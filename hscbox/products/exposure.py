@@ -18,8 +18,7 @@ from ..camera.filters import canonical_name
 from ..errors import DamagedInputError, InputError
 from ..fits.archive import ArchiveReader, ArchiveWriter
 from ..fits.cards import card, metadata_cards
-from ..fits.metadata import Metadata
-from ..fits.read import ReadUnit, naming, read_metadata, read_units
+from ..fits.read import ReadUnit, naming, read_units
 from ..fits.write import primary_unit, write_units
 from ..image.exposure import Exposure
 from ..image.photo_calib import PhotoCalib
@@ -33,7 +32,7 @@ from .visit_info import VISIT_INFO_KEYS, visit_info_cards, visit_info_from_cards
 if TYPE_CHECKING:
     from ..camera.detector import Detector
 
-__all__ = ["read_exposure", "read_exposure_metadata", "write_exposure"]
+__all__ = ["read_exposure", "write_exposure"]
 
 _IDS = {"AP_CORR_MAP": "AP_CORR_MAP_ID", "PSF": "PSF_ID", "VALID_POLYGON": "VALID_POLYGON_ID"}
 _ARCHIVE_KEYS = (
@@ -101,17 +100,6 @@ def read_exposure(path: Path | str) -> Exposure:
     """
     with naming(path):
         return _interpret(path, read_units(path))
-
-
-def read_exposure_metadata(path: Path | str) -> Metadata:
-    """Return the primary header of an exposure, all cards except the structural ones, without reading pixels.
-
-    Raises
-    ------
-    MissingInputError, DamagedInputError
-        The file cannot be opened, or does not begin with a FITS header.
-    """
-    return read_metadata(path, _is_structural)
 
 
 def _interpret(path: Path | str, units: list[ReadUnit]) -> Exposure:

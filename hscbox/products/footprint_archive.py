@@ -117,17 +117,13 @@ class _Objects:
     def __init__(self, archive: ArchiveReader) -> None:
         self._archive = archive
         self._tables: dict[int, list[Any]] = {}
-        self._parts: dict[tuple[int, int], tuple[int, int, int]] = {}
-        fields = ("id", "cat.persistable", "cat.archive", "row0", "nrows")
-        for number, part, *where in zip(*(archive.index[name].tolist() for name in fields), strict=True):
-            self._parts[number, part] = (where[0], where[1], where[2])
 
     def _damage(self, what: str) -> DamagedInputError:
         return DamagedInputError(f"{self._archive.path} has {what}", remedy="Make or fetch the file again")
 
     def _part(self, number: int, part: int) -> list[Any] | None:
         """Return what object `number` has in its table `part`: the columns, or one array of spans or peaks."""
-        where = self._parts.get((number, part))
+        where = self._archive.blocks.get(number, {}).get(part)
         if where is None:
             return None
         table, row0, rows = where

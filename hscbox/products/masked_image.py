@@ -28,19 +28,12 @@ STRUCTURAL = frozenset(_FILE.split())
 
 
 def read_image(
-    path: Path | str, *, image_only: bool = False
+    path: Path | str,
 ) -> tuple[Float32Array, Int32Array | None, Float32Array | None, Metadata]:
     """Read a master calibration in either form that exists: one image in any HDU, or afw's header, image, mask,
     variance.
 
     Plain, gzipped and tile-compressed files are accepted.
-
-    Parameters
-    ----------
-    path
-        The file.
-    image_only
-        Leave mask and variance out, which saves time and memory.
 
     Returns
     -------
@@ -57,7 +50,7 @@ def read_image(
         It has no image, or planes of different sizes.
     """
     with naming(path):
-        return _interpret(path, read_units(path, skip=("MASK", "VARIANCE") if image_only else ()))
+        return _interpret(path, read_units(path))
 
 
 def _interpret(

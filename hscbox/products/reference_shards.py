@@ -6,7 +6,7 @@ The form is that of the LSST stack of 2017 (meas_algorithms commit b99accf8, ing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +18,9 @@ from ..catalog.schema import Field, Schema
 from ..catalog.source_catalog import SourceCatalog, make_minimal_schema
 from ..errors import MissingInputError
 from ..machine.files import write_bytes
-from .catalog import read_catalog, write_catalog, write_schema
+from .catalog import write_catalog, write_schema
 
-__all__ = ["directory_reader", "make_reference_catalog", "read_reference_config", "write_shards"]
+__all__ = ["make_reference_catalog", "read_reference_config", "write_shards"]
 
 _EXTRAS = (
     Field("coord_ra_err", "F", "error of the right ascension"),
@@ -31,17 +31,6 @@ _EXTRAS = (
     Field("pm_dec_err", "F", "error of the proper motion in declination"),
     Field("epoch", "L", "time of the position, seconds since 1970"),
 )
-
-
-def directory_reader(directory: Path | str) -> Callable[[int], SourceCatalog | None]:
-    """Return a shard reader for a directory that holds ``<trixel>.fits`` files."""
-    root = Path(directory)
-
-    def read(shard: int) -> SourceCatalog | None:
-        path = root / f"{shard}.fits"
-        return read_catalog(path, footprints=False) if path.exists() else None
-
-    return read
 
 
 def read_reference_config(directory: Path | str) -> ReferenceConfig:

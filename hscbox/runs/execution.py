@@ -13,7 +13,8 @@ from ..butler.data_id import DataId
 from ..errors import ExitStatus, HscboxError
 from ..machine.environment import keep_freed_memory
 from ..machine.logs import configure_logging, set_level
-from ..pipeline.config_store import config_digest, load_config
+from ..pipeline.config_store import config_digest
+from ..pipeline.overrides import apply_file
 from ..pipeline.process_ccd import ProcessCcdConfig, ProcessCcdTask
 from ..pipeline.provenance import this_process
 from ..pipeline.record import CcdRecord, keep_record, now
@@ -58,7 +59,7 @@ def _worker_task(setup: RunSetup) -> ProcessCcdTask:
     for level in setup.log_levels:
         set_level(level)
     config = ProcessCcdConfig()
-    load_config(setup.config_path, config)
+    apply_file(config, setup.config_path)
     butler = Butler.for_run(setup.input_root, setup.output_root, calib_root=setup.calib_root, quiet=True)
     return ProcessCcdTask(config, butler, config_digest(config))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ..butler.ingest_report import compact_numbers
 from ..errors import error_class
 from ..pipeline.record import CcdRecord
 
@@ -67,22 +68,10 @@ def id_words(records: Iterable[CcdRecord]) -> Iterator[str]:
     for record in records:
         visits.setdefault(str(record.data_id["visit"]), []).append(str(record.data_id["ccd"]))
     for visit in sorted(visits, key=_by_number):
-        yield f"visit={visit} ccd={'^'.join(_ranges(visits[visit]))}"
+        words = visits[visit]
+        numbers = compact_numbers(int(word) for word in words if word.isdigit())
+        yield f"visit={visit} ccd={'^'.join(filter(None, [*(word for word in words if not word.isdigit()), numbers]))}"
 
 
 def _by_number(word: str) -> tuple[int, str]:
     return (int(word), "") if word.isdigit() else (-1, word)
-
-
-def _ranges(words: list[str]) -> Iterator[str]:
-    """Yield runs of three and more consecutive numbers as A..B, and everything else as it is."""
-    rest = sorted(words, key=_by_number)
-    while rest:
-        end = 1
-        while end < len(rest) and rest[end].isdigit() and rest[0].isdigit() and int(rest[end]) == int(rest[0]) + end:
-            end += 1
-        if end < 3:
-            yield rest.pop(0)
-        else:
-            yield f"{rest[0]}..{rest[end - 1]}"
-            del rest[:end]

@@ -28,7 +28,7 @@ from ..pipeline.provenance import verify_dispatch
 from ..pipeline.record import CcdRecord, RunRecord
 from .arguments import DEFAULT_TIMEOUT, ProcessCcdArguments
 from .execution import RunSetup, combined_status, run_ccds
-from .records import RecordPolicy, check_records
+from .records import check_records
 from .show import show
 from .store import kept_run
 from .summary import print_summary
@@ -138,7 +138,7 @@ def _process(
     verify_dispatch(root)
     new_output = not is_repository(output)
     task = ProcessCcdTask(config, butler, config_digest(config))
-    config_path = check_records(butler, config, task, RecordPolicy.of(arguments), log)
+    config_path = check_records(butler, task, arguments, log)
     if not ids.found:
         log.warning("No data to process: no --id was given; configuration and schemas are written")
         return int(ExitStatus.OK)

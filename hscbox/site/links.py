@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from ..butler.repository_cfg import CFG_NAME, RepositoryCfg, read_cfg
+from ..butler.repository import parent_place
+from ..butler.repository_cfg import CFG_NAME, read_cfg
 from ..errors import HscboxError
 from ..machine.mounts import Dangling, dangling, mount_points
 
@@ -76,7 +77,7 @@ def _directories(place: Path) -> list[Path]:
 
 
 def _links(place: Path, most: int = _MOST_ENTRIES) -> list[Path]:
-    """Return links directly in a directory, `most` of them; of one with many entries only the first are looked at."""
+    """Return the first links of a directory; of one with many entries only the first are looked at."""
     try:
         with os.scandir(place) as entries:
             found = (entry.name for entry in islice(entries, _MOST_ENTRIES) if entry.is_symlink())
@@ -138,8 +139,5 @@ def parents_of(place: Path) -> list[Path]:
             cfg = read_cfg(place / CFG_NAME)
         except HscboxError:
             return found
-        base = Path(os.path.realpath(place))
-        for parent in cfg.parents:
-            text = (parent.root or "") if isinstance(parent, RepositoryCfg) else parent
-            found.append(Path(os.path.normpath(base / text)))
+        found += [parent_place(place, parent) for parent in cfg.parents]
     return found

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.catalogs import directory_reader
 from lsst import sphgeom
 
 from hscbox.catalog.htm import separation, trixel_of, trixels_in_circle
@@ -14,7 +15,6 @@ from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.errors import DamagedInputError, MissingInputError, UnsafeInputError
 from hscbox.products.catalog import read_catalog, write_catalog
 from hscbox.products.reference_shards import (
-    directory_reader,
     make_reference_catalog,
     read_reference_config,
     write_shards,

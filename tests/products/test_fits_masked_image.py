@@ -30,12 +30,6 @@ def test_three_planes(tmp_path: Path) -> None:
         assert [hdu.header.get("EXTTYPE") for hdu in hdus] == [None, "IMAGE", "MASK", "VARIANCE"]
 
 
-def test_image_only_reading(tmp_path: Path) -> None:
-    write_masked_image(tmp_path / "bias.fits", IMAGE, MASK, IMAGE, HEADER)
-    image, mask, variance, _ = read_image(tmp_path / "bias.fits", image_only=True)
-    assert np.array_equal(image, IMAGE) and mask is None and variance is None
-
-
 def test_single_image(tmp_path: Path) -> None:
     write_masked_image(tmp_path / "bias.fits", IMAGE, header=HEADER)
     image, mask, variance, header = read_image(tmp_path / "bias.fits")

@@ -12,7 +12,7 @@ from fixtures.strict_fits import open_checked
 from hscbox.fits.archive import ArchiveReader, ArchiveWriter
 from hscbox.fits.cards import card, metadata_cards
 from hscbox.fits.metadata import Metadata
-from hscbox.fits.read import read_metadata, read_units
+from hscbox.fits.read import read_units
 from hscbox.fits.structure import word_sum
 from hscbox.fits.tables import Column, VariableArray, read_table, table_unit
 from hscbox.fits.write import image_unit, primary_unit, write_units
@@ -52,7 +52,7 @@ def test_lists_become_repeated_cards(tmp_path: Path) -> None:
     header = fits.Header.fromstring("".join(metadata_cards(metadata)))
     assert [item.value for item in header.cards if item.keyword == "COLORS"] == ["g", "r"]
     write_units(tmp_path / "a.fits", [primary_unit(metadata_cards(metadata))])
-    assert read_metadata(tmp_path / "a.fits", lambda key: key not in metadata) == metadata
+    assert read_units(tmp_path / "a.fits")[0].metadata(lambda key: key not in metadata) == metadata
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "int64", "float32", "float64"])
@@ -122,4 +122,4 @@ def test_archive_shares_tables_and_keeps_rows_apart(tmp_path: Path) -> None:
     with open_checked(tmp_path / "a.fits") as hdus:
         assert [len(hdu.data) for hdu in hdus[1:]] == [6, 9, 1]
         assert [hdu.header["AR_NAME"] for hdu in hdus[2:]] == ["Span", "Owner"]
-    assert 99 not in reader
+    assert 99 not in reader.blocks

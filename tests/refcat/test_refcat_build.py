@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
+from fixtures.catalogs import directory_reader
 
 from hscbox.catalog.htm import trixel_of
 from hscbox.catalog.reference import load_region
@@ -15,7 +16,7 @@ from hscbox.catalog.schema import Field, Schema
 from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.errors import DamagedInputError, MissingInputError, OutputError, UsageError
 from hscbox.products.export import export_csv, export_parquet
-from hscbox.products.reference_shards import directory_reader, read_reference_config, write_shards
+from hscbox.products.reference_shards import read_reference_config, write_shards
 from hscbox.refcat.build import build, build_from_table
 from hscbox.refcat.column_map import ColumnMap, load_map
 from hscbox.refcat.columns import read_columns

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import Table
+from fixtures.catalogs import directory_reader
 from lsst import sphgeom
 from tap_server import CONE, PATIENCE, TapTable
 
@@ -17,7 +18,6 @@ from hscbox.catalog.htm import separation, trixel_of
 from hscbox.catalog.reference import load_region
 from hscbox.catalog.source_catalog import SourceCatalog
 from hscbox.errors import DamagedInputError, HscboxError, MissingInputError, OutputError, TemporaryError, UsageError
-from hscbox.products.reference_shards import directory_reader
 from hscbox.refcat.column_map import ColumnMap
 from hscbox.refcat.columns import pick_columns
 from hscbox.refcat.convert import convert

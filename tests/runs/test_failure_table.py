@@ -34,7 +34,7 @@ def test_ccds_are_counted_by_code():
         ("worker-killed", 1, 75),
     ]
     # Words that --id takes.
-    assert rows[0].ids == ("visit=40982 ccd=7", "visit=40984 ccd=0..3^9^10")
+    assert rows[0].ids == ("visit=40982 ccd=7", "visit=40984 ccd=0..3^9..10")
     assert rows[0].meaning == "Unable to match sources"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from fixtures.catalogs import directory_reader
 from fixtures.strict_fits import open_checked
 from typer.testing import CliRunner
 
@@ -18,7 +19,7 @@ from hscbox.cli.simulate import simulate
 from hscbox.errors import MissingInputError, UsageError
 from hscbox.fits.header_reader import read_primary_header
 from hscbox.products.masked_image import read_image
-from hscbox.products.reference_shards import directory_reader, read_reference_config
+from hscbox.products.reference_shards import read_reference_config
 from hscbox.simulate.dataset import raw_path, write_dataset
 from hscbox.simulate.effects import Effects
 from hscbox.simulate.illumination import sky_image
