@@ -187,6 +187,11 @@ def page(drawn: list[Mutant], results: dict[str, Any], equivalent: dict[str, str
     return HEAD.format(date=date) + "\n\n".join(parts) + "\n"
 
 
+def save(results: dict[str, Any]) -> None:
+    """Write down what is known."""
+    RESULTS.write_text(json.dumps(results, indent=0, sort_keys=True, ensure_ascii=False) + "\n")
+
+
 def main() -> None:
     """Try the mutants that are not known, and write results and page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -204,10 +209,12 @@ def main() -> None:
             started = time.monotonic()
             test = tree.judge(mutant, results.get(mutant.name, {}).get("test", ""))
             results[mutant.name] = {"test": test, "tests": digest(tree.work, mutant.room, test)}
-            RESULTS.write_text(json.dumps(results, indent=0, sort_keys=True, ensure_ascii=False) + "\n")
+            save(results)
             seconds = time.monotonic() - started
             print(f"{k}/{len(todo)} {seconds:.0f} s {test or 'SURVIVED'}: {mutant.name}", flush=True)
     if all(m.name in results for m in drawn):
+        # Places that are no longer drawn are forgotten.
+        save({m.name: results[m.name] for m in drawn})
         equivalent = json.loads(EQUIVALENT.read_text())
         PAGE.write_text(page(drawn, results, equivalent, datetime.date.today().isoformat()))
 
