@@ -323,4 +323,4 @@ def test_mixed_run_reports_all_and_exits_with_the_gravest(guide, tmp_path):
     table = done.stdout.partition("Failures")[2].splitlines()
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in table if line.startswith("│")]
     assert [row[0] for row in rows if row[1]] == ["3"]
-    assert [row[-1] for row in rows] == ["visit=40984 ccd=56", "visit=40986 ccd=55^56"]
+    assert [row[-1] for row in rows] == ["visit=40984 ccd=56", "visit=40986 ccd=55..56"]

@@ -77,7 +77,7 @@ def test_a_gaussian_stands_in_for_the_psf() -> None:
 
 
 def test_variance_of_a_stars_pixels() -> None:
-    stars = Stars(*[np.zeros((2, 3, 3))] * 2, *[np.zeros(0)] * 5, 0, 1.0)
+    stars = Stars(*[np.zeros((2, 3, 3))] * 2, np.zeros(0), (np.zeros(0),) * 4, 0, 1.0)
     models = np.full((2, 3, 3), 0.25)
     models[0, 1, 1] = -0.1
     found = stamp_weights(stars, np.array([800.0, -5.0]), models, 50.0, 4.0, 0.1)
