@@ -126,16 +126,20 @@ def read_image(path: Path | str) -> NDArray[Any]:
         The file cannot be opened, is truncated, fails its DATASUM, or has no two-dimensional image there.
     """
     path = Path(path)
-    with _open(path) as stream:
+    with naming(path), _open(path) as stream:
         total = stream.seek(0, io.SEEK_END)
-        stream.seek(0)
-        text = _header_text(path, stream, 0)
-        header = parse_header(text)
-        size = _promised(path, header, len(text), total)
-        unit = _read_data(path, stream, header, size)
-    if not header["NAXIS"]:
-        unit = next((unit for unit in _decompressed(path) if unit.is_image), unit)
-    return unit.array()
+        start = 0
+        # A file that begins without pixels may hold them compressed in a table: all of it is read, for its sums.
+        while start < total:
+            stream.seek(start)
+            text = _header_text(path, stream, start)
+            header = parse_header(text)
+            size = _promised(path, header, start + len(text), total)
+            unit = _read_data(path, stream, header, size)
+            if unit.is_image:
+                return unit.array()
+            start += len(text) + size + padding(size)
+    return next((unit for unit in _decompressed(path) if unit.is_image), unit).array()
 
 
 @contextmanager

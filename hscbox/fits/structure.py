@@ -52,8 +52,10 @@ def data_size(header: Mapping[str, Any]) -> int:
         raise ValueError(f"NAXIS = {axes} is not allowed")
     if axes == 0:
         return 0
+    if size("GCOUNT", 1) != 1:
+        raise ValueError(f"GCOUNT = {header['GCOUNT']} is not allowed")
     numbers = math.prod(size(f"NAXIS{axis}") for axis in range(1, axes + 1))
-    return abs(int(bitpix)) // 8 * size("GCOUNT", 1) * (size("PCOUNT", 0) + numbers)
+    return abs(int(bitpix)) // 8 * (size("PCOUNT", 0) + numbers)
 
 
 def word_sum(data: bytes | memoryview | ByteArray, start: int = 0) -> int:

@@ -242,7 +242,9 @@ def _from_heap(unit: ReadUnit, heap: memoryview, descriptors: NDArray[Any], lett
     dtype = np.dtype(_DTYPES[letter])
     lengths, offsets = descriptors.astype(np.int64).T
     sizes = lengths * dtype.itemsize
-    if np.any(lengths < 0) or np.any(offsets < 0) or np.any(offsets > len(heap)) or np.any(sizes > len(heap) - offsets):
+    # Divided, since products of wrong lengths may wrap; several arrays in one place could ask for any memory.
+    outside = (lengths < 0) | (offsets < 0) | (lengths > (len(heap) - offsets) // dtype.itemsize)
+    if outside.any() or sizes.sum() > len(heap):
         raise _damaged(unit, "has arrays of variable length outside its heap")
     pieces = [heap[first : first + size] for first, size in zip(offsets.tolist(), sizes.tolist(), strict=True)]
     joined = np.frombuffer(b"".join(pieces), dtype=dtype)

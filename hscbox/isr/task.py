@@ -85,4 +85,6 @@ class IsrTask(Task[IsrConfig]):
         if step.table is not None:
             letters, name, numbers = step.table
             record_calib(metadata, letters, name, numbers_digest(numbers(frame.inputs)))
-        step.apply(frame)
+        # Pixels without a value stay such pixels, and are marked: nobody needs to be told of each operation.
+        with np.errstate(all="ignore"):
+            step.apply(frame)

@@ -62,7 +62,7 @@ def _reached(function: Any, seen: dict[int, int]) -> object:
     code = function.__code__
     used = {name: function.__globals__[name] for name in sorted(_names(code)) if name in function.__globals__}
     cells = [cell.cell_contents for cell in function.__closure__ or ()]
-    values = [*used.values(), *cells, *(function.__defaults__ or ())]
+    values = [*used.values(), *cells, *(function.__defaults__ or ()), *sorted((function.__kwdefaults__ or {}).items())]
     return _instructions(code, function.__doc__), list(used), [_value(value, seen) for value in values]
 
 
@@ -80,7 +80,15 @@ def _instructions(code: CodeType, doc: str | None = None) -> tuple[object, ...]:
             constants.append(sorted(map(repr, constant)))
         else:
             constants.append(None if constant == doc else constant)
-    return code.co_code, code.co_argcount, code.co_names, code.co_varnames, code.co_freevars, constants
+    return (
+        code.co_code,
+        code.co_argcount,
+        code.co_kwonlyargcount,
+        code.co_names,
+        code.co_varnames,
+        code.co_freevars,
+        constants,
+    )
 
 
 def _value(value: Any, seen: dict[int, int]) -> object:
@@ -92,7 +100,10 @@ def _value(value: Any, seen: dict[int, int]) -> object:
         return [_value(item, seen) for item in value]
     if isinstance(value, (bool, int, float, complex, str, bytes, np.generic, NoneType)):
         return type(value).__name__, value
-    # A module, a type or a function of a library: its version is part of what numba itself compares.
+    if fields := getattr(value, "_fields", None):
+        # A class of named tuples.
+        return value.__qualname__, fields, repr(value._field_defaults)
+    # A module, a type or a function of a library.
     return getattr(value, "__module__", ""), getattr(value, "__qualname__", getattr(value, "__name__", ""))
 
 

@@ -86,7 +86,10 @@ class References:
             path = self.butler.path("ref_cat", data_id)
         except MissingInputError:
             return None
-        status = path.stat()
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise MissingInputError(f"Cannot read {path}: {error.strerror or error}") from error
         identity = (status.st_size, status.st_mtime_ns, status.st_ino)
         shard = self._shards.pop(path, None)
         if shard is None or shard.identity != identity:

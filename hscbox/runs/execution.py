@@ -70,7 +70,7 @@ def _in_worker(setup: RunSetup, data_id: DataId, tries: int) -> CcdRecord:
     except HscboxError as error:
         if setup.raise_errors:
             raise
-        return _without_result(setup, data_id, tries).failed(error)
+        return _kept(setup, _without_result(setup, data_id, tries).failed(error))
     return task.run(data_id, place=setup.place, tries=tries, raise_errors=setup.raise_errors)
 
 
@@ -115,8 +115,12 @@ def _lost(setup: RunSetup, data_id: DataId, why: Lost, timeout: float) -> CcdRec
     """Return the record of a CCD that could not make one itself, and keep it."""
     code, text = _LOST[why]
     tries = 2 if why is Lost.KILLED else 1
-    record = _without_result(setup, data_id, tries).lost(code, int(ExitStatus.TEMPORARY), text.format(timeout))
-    log.critical("Failed on dataId=%s: %s", data_id, record.message)
+    lost = _without_result(setup, data_id, tries).lost(code, int(ExitStatus.TEMPORARY), text.format(timeout))
+    return _kept(setup, lost)
+
+
+def _kept(setup: RunSetup, record: CcdRecord) -> CcdRecord:
+    log.critical("Failed on dataId=%s: %s", record.data_id, record.message)
     if setup.place is not None:
         keep_record(setup.place, record)
     return record

@@ -13,6 +13,7 @@ __all__ = ["FailureClass", "failure_classes", "id_words", "meaning"]
 
 # Failures of the execution, which no exception stands for.
 _OF_THE_RUN = {
+    "interrupted": "Interrupted by a signal",
     "timeout": "Not finished within the time allowed",
     "not-started": "Not begun within the time allowed",
     "worker-killed": "The process of the CCD was killed",

@@ -60,6 +60,7 @@ def run_in_pool(
                 pool.start(waiting.popleft(), 1)
             if not pool.running:
                 # The last chance of a job whose process died: perhaps there was too little memory for all.
+                pool.rest()
                 pool.start(again.popleft(), 2)
             ended, _ = wait(pool.running, max(0.0, deadline - time.monotonic()), FIRST_COMPLETED)
             if not ended:
@@ -97,6 +98,11 @@ class _Pool(Generic[_Job, _Result]):
             future = worker.submit(_call, self.function, self.jobs[number], tries)
         self.running[future] = (worker, number, tries)
 
+    def rest(self) -> None:
+        """End the workers that have no job, and give back what they hold."""
+        while self.idle:
+            self.idle.pop().shutdown()
+
     def end(self, future: Future[_Result]) -> tuple[int, int, _Result | Lost]:
         """Return number, try and result of a job that ended; raise what it raised."""
         worker, number, tries = self.running.pop(future)
@@ -122,9 +128,8 @@ class _Pool(Generic[_Job, _Result]):
             self.idle.append(worker)
             whole = future.done() and future.exception() is None
             ended.append((number, future.result() if whole else Lost.TIMEOUT))
-        for worker in self.idle:
-            worker.shutdown(cancel_futures=True)
-        self.idle, self.running = [], {}
+        self.running = {}
+        self.rest()
         return ended
 
 

@@ -94,7 +94,7 @@ def test_writes_only_the_output_and_leaves_nothing_behind(
         call = replace(call, env={**call.env, "HOME": "/somebody"})
     before = {path: path.lstat().st_mtime_ns for path in site.sps.rglob("*")}
     process(engine, call)
-    assert sorted(path.name for path in out.iterdir()) == ["home", "input", "output", "scratch"]
+    assert sorted(path.name for path in out.iterdir()) == ["home", "input", "output", "output.runs", "scratch"]
     assert list(places["home"].iterdir()) == []
     assert list(places["scratch"].iterdir()) == []
     assert {path: path.lstat().st_mtime_ns for path in site.sps.rglob("*")} == before

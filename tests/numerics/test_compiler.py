@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import importlib
 import importlib.util
 import os
@@ -206,3 +207,12 @@ def test_that_nothing_is_kept_is_said(
     monkeypatch.setattr(caching._CacheLocator, "ensure_cache_path", _refuse)
     module().twice(2)
     assert "the result is not kept, " in caplog.text
+
+
+def test_the_order_of_the_fields_of_named_tuples_counts() -> None:
+    def made(fields: str) -> Any:
+        names = {"Pair": collections.namedtuple("Pair", fields)}
+        exec("def function(x):\n    return Pair(x, 2.0).a", names)
+        return names["function"]
+
+    assert jit.reach_digest(made("a b")) == jit.reach_digest(made("a b")) != jit.reach_digest(made("b a"))
