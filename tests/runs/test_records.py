@@ -234,9 +234,9 @@ def test_the_digest_of_the_image_where_podman_tells_it(tmp_path):
     assert image_identity(tmp_path, tmp_path / "none") == {"revision": "abc"}
 
 
-def test_a_ccd_whose_worker_cannot_be_set_up_has_a_record(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_ccd_whose_worker_cannot_be_set_up_has_a_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     setup = RunSetup(tmp_path / "nowhere", tmp_path / "out", None, tmp_path / "config.py", tmp_path / "runs/one")
     record = execution._in_worker(setup, {"visit": 40984, "ccd": 55}, 1)
     assert record.code != "done" and record.status in (2, 4)
     assert read_record(CcdRecord, tmp_path / "runs/one/0040984-055.json").message == record.message
-    assert "Failed on dataId={'visit': 40984, 'ccd': 55}" in caplog.text
+    assert "Failed on dataId={'visit': 40984, 'ccd': 55}" in capsys.readouterr().err
