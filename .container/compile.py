@@ -8,6 +8,7 @@ import functools
 import importlib
 import itertools
 import re
+import sys
 from pathlib import Path
 
 import hscbox
@@ -25,7 +26,7 @@ for index in sorted(package.rglob("*.nbi")):
     place = index.parent.parent.relative_to(package.parent) / stem
     module = importlib.import_module(".".join(place.parts))
     loop = functools.reduce(getattr, function.split("."), module)
-    loops.append((loop, sorted({key[0] for key in loop._cache._cache_file._load_index()}, key=str)))
+    loops.append((loop, loop._cache.signatures()))
 for path in package.rglob("*.nb[ic]"):
     path.unlink()
 for loop, signatures in loops:
@@ -36,4 +37,7 @@ for path in package.rglob("*.nbc"):
     path.write_bytes(
         re.sub(rb" at 0x[0-9a-f]+>", lambda found: b" at 0x" + b"0" * (len(found[0]) - 7) + b">", path.read_bytes())
     )
-print(len(loops), "loops,", sum(len(signatures) for _, signatures in loops), "compiled forms")
+forms = sum(len(signatures) for _, signatures in loops)
+print(len(loops), "loops,", forms, "compiled forms")
+if forms < len(loops):
+    sys.exit("A loop that the run used has no compiled form")

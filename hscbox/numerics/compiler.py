@@ -168,6 +168,11 @@ class _Cache(caching.FunctionCache):  # type: ignore[misc]
         if not self._cache_file._source_stamp:
             self._cache_file._source_stamp = reach_digest(self._py_func)
 
+    def signatures(self) -> list[Any]:
+        """Return the types of arguments that the function is kept compiled for."""
+        self._stamp()
+        return sorted({key[0] for key in self._cache_file._load_index()}, key=str)
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         self._stamp()
         try:

@@ -216,3 +216,9 @@ def test_the_order_of_the_fields_of_named_tuples_counts() -> None:
         return names["function"]
 
     assert jit.reach_digest(made("a b")) == jit.reach_digest(made("a b")) != jit.reach_digest(made("b a"))
+
+
+def test_a_loop_tells_for_which_types_it_is_kept(module: Callable[[], ModuleType]) -> None:
+    first = module().twice
+    first(2.0), first(2)
+    assert [str(types) for types in module().twice._cache.signatures()] == ["(float64,)", "(int64,)"]
