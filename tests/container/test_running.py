@@ -145,7 +145,7 @@ def test_a_home_that_is_missing_or_cannot_be_written(podman: Podman, site: Site,
     call = replace(site.call, binds={out: "/out"}, env={"HOME": home})
     process(podman, call)
     assert digests(out / "output") == digests(site.products)
-    assert sorted(path.name for path in out.iterdir()) == ["input", "output"]
+    assert sorted(path.name for path in out.iterdir()) == ["input", "output", "output.runs"]
 
 
 def test_apptainer_without_home_and_with_the_hosts_settings(apptainer: Apptainer, site: Site, out: Path) -> None:
@@ -170,4 +170,4 @@ def test_apptainer_without_home_and_with_the_hosts_settings(apptainer: Apptainer
         for name in hostile:
             del os.environ[name]
     assert digests(out / "output") == digests(site.products)
-    assert sorted(path.name for path in out.iterdir()) == ["input", "output"]
+    assert sorted(path.name for path in out.iterdir()) == ["input", "output", "output.runs"]
